@@ -1,0 +1,128 @@
+-- The tables: the truth.  Nobody but the owner has rights on them; users see
+-- the views.  docs/architecture.md says why columns and indexes are so.
+
+-- One row: who this installation is.  Not dumped, so a restored database is
+-- another one, and cursors into the old changelog are refused there.
+CREATE TABLE dfsmr.installation (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    id        uuid NOT NULL DEFAULT gen_random_uuid(),
+    published text          -- how far the changelog is published, saved now and then
+);
+INSERT INTO dfsmr.installation DEFAULT VALUES;
+COMMENT ON TABLE dfsmr.installation IS 'identity of this installation and its publication cursor; one row, not dumped';
+
+-- Machine versions, immutable.
+CREATE TABLE dfsmr.machine_version (
+    machine    text COLLATE "C" NOT NULL,
+    version    integer NOT NULL CHECK (version > 0),
+    definition text NOT NULL,       -- as given
+    canonical  text NOT NULL,       -- what it means, for comparison
+    created_at timestamptz NOT NULL,
+    created_by text NOT NULL,
+    PRIMARY KEY (machine, version)
+);
+COMMENT ON TABLE dfsmr.machine_version IS 'accepted definitions; a version never changes';
+
+-- What pause() stopped; node '' is the whole machine.
+CREATE TABLE dfsmr.pause (
+    machine text COLLATE "C" NOT NULL,
+    node    text COLLATE "C" NOT NULL,
+    reason  text,
+    since   timestamptz NOT NULL,
+    by_role text NOT NULL,
+    PRIMARY KEY (machine, node)
+);
+COMMENT ON TABLE dfsmr.pause IS 'paused machines and nodes; an empty node means the whole machine';
+
+-- Instances.  Columns of fixed width come first, to need no padding.
+CREATE TABLE dfsmr.instance (
+    id              uuid NOT NULL,
+    version         integer NOT NULL,
+    visit           integer NOT NULL,       -- node entries, from 1: the fencing token
+    attempt         integer NOT NULL,       -- number of the last claim of this visit that has ended
+    failed_attempts integer NOT NULL,       -- claims of this visit that ran out
+    deliveries      integer NOT NULL,       -- claims of this instance that have ended
+    neg_priority    integer NOT NULL,       -- negated: keys of the ready order ascend
+    kind            "char" NOT NULL,        -- of the node: t task, d timer, p parked, f final
+    retry           boolean NOT NULL,       -- counts as a retry: it ran out, or came out of a retry timer
+    delayed         boolean NOT NULL,       -- task that was not due when it was written
+    key_held        boolean NOT NULL,       -- no other instance may have this key
+    ready_at        timestamptz,            -- task: claimable from; timer, parked: fires at (NULL: never)
+    entered_at      timestamptz NOT NULL,
+    started_at      timestamptz NOT NULL,
+    finished_at     timestamptz,
+    parent          uuid,
+    machine         text COLLATE "C" NOT NULL,
+    node            text COLLATE "C" NOT NULL,
+    prev_node       text COLLATE "C",
+    prev_transition text COLLATE "C",
+    key             text COLLATE "C",
+    lane            text COLLATE "C",
+    outcome         text COLLATE "C",       -- finished: success or failure
+    note            text,
+    visits          jsonb,                  -- visits since the last reset of nodes that count them
+    params          jsonb NOT NULL,
+    node_params     jsonb NOT NULL,
+    data            jsonb NOT NULL,
+    CONSTRAINT instance_pkey PRIMARY KEY (id),
+    -- Makes pg_dump restore machine_version first.
+    CONSTRAINT instance_machine_fkey FOREIGN KEY (machine, version)
+        REFERENCES dfsmr.machine_version (machine, version)
+);
+CREATE UNIQUE INDEX instance_key ON dfsmr.instance (machine, key) WHERE key_held;
+-- The order of hand-out within a node, first attempts and retries apart.
+CREATE INDEX instance_ready ON dfsmr.instance
+    (machine, node, retry, neg_priority, ready_at, id) WHERE kind = 't';
+-- Tasks that become claimable later: becoming so writes nothing.
+CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WHERE delayed;
+-- What the scheduler fires.
+CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id)
+    WHERE kind IN ('d', 'p') AND ready_at IS NOT NULL;
+COMMENT ON TABLE dfsmr.instance IS 'instances: one row each, rewritten by every transition; no row is written by a claim';
+
+-- The changelog.
+CREATE SEQUENCE dfsmr.change_seq;
+COMMENT ON SEQUENCE dfsmr.change_seq IS 'numbers of changes; drawn while the row that changed is locked';
+CREATE TABLE dfsmr.change (
+    seq         bigint NOT NULL,
+    xid         xid8 NOT NULL,      -- top transaction that wrote it; 0: restored, older than all
+    at          timestamptz NOT NULL,
+    claimed_at  timestamptz,
+    instance    uuid,
+    version     integer,
+    visit       integer,
+    attempt     integer,
+    kind        text COLLATE "C" NOT NULL,
+    machine     text COLLATE "C" NOT NULL,
+    key         text COLLATE "C",
+    prev_node   text COLLATE "C",
+    transition  text COLLATE "C",
+    node        text COLLATE "C",
+    client      text,
+    role        text,
+    note        text,
+    node_params jsonb,
+    data        jsonb,
+    CONSTRAINT change_pkey PRIMARY KEY (xid, seq)
+);
+CREATE INDEX change_instance ON dfsmr.change (instance, seq) WHERE instance IS NOT NULL;
+COMMENT ON TABLE dfsmr.change IS 'the changelog: one row per change, written in the transaction that made it';
+
+-- Who may do what; see 70_privileges.sql.  A role is known by its OID: a grant
+-- to a role that was dropped is worth nothing, also when the name comes back.
+-- The name is what a dump carries; the OID is looked up again on restore.
+CREATE TABLE dfsmr.privilege (
+    role_name text COLLATE "C" NOT NULL,
+    role      oid NOT NULL,
+    machine   text COLLATE "C" NOT NULL,    -- '' is all machines
+    privilege text COLLATE "C" NOT NULL CHECK (privilege IN ('admin', 'start', 'work', 'signal', 'read')),
+    PRIMARY KEY (role_name, role, machine, privilege)
+);
+COMMENT ON TABLE dfsmr.privilege IS 'grants per machine; an empty machine means all';
+
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.machine_version', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.pause', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.instance', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.privilege', '');
