@@ -14,4 +14,11 @@
 #error "dfsmr needs PostgreSQL 13 or newer"
 #endif
 
+/* 15: a prefix is reserved, before only placeholders were warned about. */
+#if PG_VERSION_NUM >= 150000
+#define mark_guc_prefix_reserved(prefix) MarkGUCPrefixReserved(prefix)
+#else
+#define mark_guc_prefix_reserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
 #endif							/* DFSMR_COMPAT_H */

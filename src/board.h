@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * board.h
+ *	  The board: what shared memory knows of one database.
+ *
+ * The heap holds the truth; whatever is here can be rebuilt from it or may be
+ * forgotten without breaking a promise (docs/architecture.md has a line for
+ * each structure: what makes it true, what makes it stale, who repairs it).
+ *
+ * A board belongs to (database, extension OID, installation id), so that a
+ * dropped extension, a dropped database or a reused OID never meets a board
+ * that knows something else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_BOARD_H
+#define DFSMR_BOARD_H
+
+#include "dfsmr.h"
+
+typedef struct Board Board;
+
+/* Was the library preloaded, so that boards exist at all? */
+extern bool board_available(void);
+
+/*
+ * The board of this database, made empty if it has none yet.  Needs a
+ * transaction (it looks the extension up); ERROR SM012 when not preloaded,
+ * ERROR configuration_limit_exceeded when dfsmr.max_databases are in use.
+ */
+extern Board *board_get(void);
+
+/* The same, but NULL where board_get() would raise an error. */
+extern Board *board_get_if_available(void);
+
+/*
+ * The board's time: the wall clock, but never going back, since it is carried
+ * on by the monotonic clock; plus the offset that tick(now) injected.  All
+ * due times are judged by it.  Cheap; takes no lock that is held for long.
+ */
+extern TimestampTz board_now(Board *board);
+
+/* tick(now): make board_now() answer this from now on. */
+extern void board_set_now(Board *board, TimestampTz now);
+
+/*
+ * The definition counter: raised by board_definition_changed() at once and
+ * again after commit or abort, by define(), pause() and resume().  Without a
+ * board it stays 0.
+ */
+extern uint64 board_definition_counter(void);
+extern void board_definition_changed(void);
+
+/*
+ * The scheduler of this database: which process it is, so that it can be
+ * woken.  board_wake_scheduler() may be called from a commit callback: it
+ * takes no lock and cannot fail.  A NULL board is no error.
+ */
+extern void board_set_scheduler(Board *board, bool here);
+extern void board_wake_scheduler(Board *board);
+
+/* Have the scheduler woken when the current transaction commits. */
+extern void xact_note_wake_scheduler(void);
+
+/*
+ * Forget everything: empty sets with nothing known, no leases.  For a database
+ * that is about to go (dropped) or that was restored underneath.
+ */
+extern void board_forget_database(Oid database);
+
+extern Size board_shmem_size(void);
+extern void board_shmem_init(void);
+extern int	board_num_lwlocks(void);
+
+#endif							/* DFSMR_BOARD_H */

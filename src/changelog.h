@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * changelog.h
+ *	  Writing one entry of the changelog.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_CHANGELOG_H
+#define DFSMR_CHANGELOG_H
+
+#include "dfsmr.h"
+
+#include "utils/jsonb.h"
+
+/* The closed list of kinds (spec §3). */
+typedef enum ChangeKind
+{
+	CHANGE_DEFINE,
+	CHANGE_START,
+	CHANGE_CLAIM,
+	CHANGE_TRANSITION,
+	CHANGE_TIMER,
+	CHANGE_TIMEOUT,
+	CHANGE_RELINQUISH,
+	CHANGE_SIGNAL,
+	CHANGE_MOVE,
+	CHANGE_ABORT,
+	CHANGE_UPGRADE,
+	CHANGE_PAUSE,
+	CHANGE_RESUME,
+	CHANGE_BREAKER
+} ChangeKind;
+
+/* One change; a NULL pointer, and 0 for a number, is stored as NULL. */
+typedef struct Change
+{
+	ChangeKind	kind;
+	const char *machine;		/* required */
+	int			version;
+	const pg_uuid_t *instance;
+	const char *key;
+	int			visit;			/* the visit entered, or current */
+	int			attempt;		/* that completed or failed the visit left */
+	const char *prev_node;
+	const char *transition;
+	const char *node;
+	const char *client;
+	const char *note;
+	Jsonb	   *node_params;
+	Jsonb	   *data;			/* what was handed in, not the merged data */
+	TimestampTz claimed_at;		/* 0: none */
+} Change;
+
+/*
+ * Append to the changelog, in the caller's transaction, and have the scheduler
+ * woken when that commits.  The number is drawn here, so the caller holds the
+ * lock of the row that changed: that makes the order of numbers causal.  Goes
+ * by the table's access method, past triggers and the rights of the caller,
+ * which have been checked.  Returns the number.
+ */
+extern int64 changelog_write(const Change *change);
+
+/* The name of a kind, as stored. */
+extern const char *change_kind_name(ChangeKind kind);
+
+#endif							/* DFSMR_CHANGELOG_H */

@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  Loading the library: settings, shared memory, hooks, the launcher.
+ *
+ * Loaded by a session alone (no preload) it only defines the settings that
+ * make sense there: definitions, enforce() and reading work without a board.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include <limits.h>
+
+#include "board.h"
+#include "miscadmin.h"
+#include "scheduler.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "xact_notes.h"
+
+PG_MODULE_MAGIC;
+
+int			dfsmr_default_timeout;
+int			dfsmr_max_wait;
+bool		dfsmr_log_claims;
+int			dfsmr_max_databases;
+int			dfsmr_max_leases;
+int			dfsmr_max_sets;
+int			dfsmr_set_size;
+int			dfsmr_timer_set_size;
+int			dfsmr_max_waiters;
+int			dfsmr_max_prepared;
+int			dfsmr_debug_sleep_callback;
+int			dfsmr_debug_sleep_claim;
+int			dfsmr_debug_sleep_refill;
+
+#if PG_VERSION_NUM >= 150000
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+#endif
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+static void
+define_size(const char *name, const char *what, const char *detail, int *variable,
+			int value, int min, int max)
+{
+	DefineCustomIntVariable(name, what, detail, variable, value, min, max,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+static void
+define_debug_sleep(const char *name, const char *what, int *variable)
+{
+	DefineCustomIntVariable(name, what,
+							"For developers: it widens a race so that tests meet it.",
+							variable, 0, 0, 10000, PGC_SUSET,
+							GUC_UNIT_MS | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+}
+
+/* Sizes of the board; fixed at server start, bytes per entry as stated. */
+static void
+define_sizes(void)
+{
+	define_size("dfsmr.max_databases", "Databases that can have a board.",
+				"Each reserves the sizes below for itself.",
+				&dfsmr_max_databases, 4, 1, 1024);
+	define_size("dfsmr.max_leases", "Leases held at a time, per database.",
+				"About 200 bytes each. When all are taken, ready() returns fewer.",
+				&dfsmr_max_leases, 16384, 8, 10000000);
+	define_size("dfsmr.max_sets", "Nodes with ready sets on the board, per database.",
+				"About 200 bytes and two ready sets each; the least used one makes room.",
+				&dfsmr_max_sets, 128, 4, 100000);
+	define_size("dfsmr.set_size", "Entries of a ready set.",
+				"48 bytes each, twice for every node.",
+				&dfsmr_set_size, 1024, 4, 1000000);
+	define_size("dfsmr.timer_set_size", "Timers, and delayed tasks, on the board, per database.",
+				"48 bytes each, twice.",
+				&dfsmr_timer_set_size, 8192, 4, 10000000);
+	define_size("dfsmr.max_waiters", "Calls of ready() that may wait at a time, per database.",
+				"About 160 bytes each. One more does not wait.",
+				&dfsmr_max_waiters, 2048, 4, 1000000);
+	define_size("dfsmr.max_prepared", "Prepared transactions watched at a time, per database.",
+				"8 bytes each. Any beyond these makes the board look again more often.",
+				&dfsmr_max_prepared, 256, 4, 100000);
+}
+
+static void
+define_settings(void)
+{
+	DefineCustomIntVariable("dfsmr.default_timeout",
+							"How long a lease holds at a node without a timeout of its own.",
+							NULL, &dfsmr_default_timeout, 5 * 60 * 1000, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dfsmr.max_wait",
+							"The longest that ready() waits, whatever it is asked for.",
+							"A waiting call pins a snapshot, so vacuum cannot clean up past it.",
+							&dfsmr_max_wait, 5000, 0, 600 * 1000,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("dfsmr.log_claims",
+							 "Write claims to the changelog too.",
+							 "This makes every ready() that returns something write.",
+							 &dfsmr_log_claims, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	define_debug_sleep("dfsmr.debug_sleep_callback",
+					   "Sleep between a commit becoming visible and the board learning of it.",
+					   &dfsmr_debug_sleep_callback);
+	define_debug_sleep("dfsmr.debug_sleep_claim",
+					   "Sleep between taking a lease and reading the row.",
+					   &dfsmr_debug_sleep_claim);
+	define_debug_sleep("dfsmr.debug_sleep_refill",
+					   "Sleep in the middle of a refill.",
+					   &dfsmr_debug_sleep_refill);
+}
+
+static void
+request_shmem(void)
+{
+#if PG_VERSION_NUM >= 150000
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+#endif
+	RequestAddinShmemSpace(add_size(board_shmem_size(), launcher_shmem_size()));
+	RequestNamedLWLockTranche("dfsmr", board_num_lwlocks());
+}
+
+static void
+startup_shmem(void)
+{
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	board_shmem_init();
+	launcher_shmem_init();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+_PG_init(void)
+{
+	define_settings();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		define_sizes();
+#if PG_VERSION_NUM >= 150000
+		prev_shmem_request_hook = shmem_request_hook;
+		shmem_request_hook = request_shmem;
+#else
+		request_shmem();
+#endif
+		prev_shmem_startup_hook = shmem_startup_hook;
+		shmem_startup_hook = startup_shmem;
+		utility_hook_install();
+		launcher_register();
+	}
+	mark_guc_prefix_reserved("dfsmr");
+	xact_notes_register();
+}
