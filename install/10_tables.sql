@@ -105,7 +105,9 @@ CREATE TABLE dfsmr.change (
     data        jsonb,
     CONSTRAINT change_pkey PRIMARY KEY (xid, seq)
 );
-CREATE INDEX change_instance ON dfsmr.change (instance, seq) WHERE instance IS NOT NULL;
+-- Not partial: nearly all changes have an instance, and a predicate would be
+-- compiled and judged in every transition.
+CREATE INDEX change_instance ON dfsmr.change (instance, seq);
 COMMENT ON TABLE dfsmr.change IS 'the changelog: one row per change, written in the transaction that made it';
 
 -- Who may do what; see 70_privileges.sql.  A role is known by its OID: a grant

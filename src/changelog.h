@@ -60,6 +60,12 @@ typedef struct Change
  */
 extern int64 changelog_write(const Change *change);
 
+/*
+ * The same for n changes in their order, with the table opened once.  The
+ * number of the last one is returned; others may have drawn in between.
+ */
+extern int64 changelog_write_many(const Change *changes, int n);
+
 /* The name of a kind, as stored. */
 extern const char *change_kind_name(ChangeKind kind);
 

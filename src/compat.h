@@ -21,4 +21,20 @@
 #define mark_guc_prefix_reserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/*
+ * Enter a row just inserted into all indexes of its table.  14: the relation
+ * is an argument of its own; 16: summarizing indexes can be told apart.
+ */
+#if PG_VERSION_NUM >= 160000
+#define insert_index_entries(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
+#elif PG_VERSION_NUM >= 140000
+#define insert_index_entries(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
+#else
+#define insert_index_entries(result, slot, estate) \
+	((estate)->es_result_relation_info = (result), \
+	 ExecInsertIndexTuples((slot), (estate), false, NULL, NIL))
+#endif
+
 #endif							/* DFSMR_COMPAT_H */

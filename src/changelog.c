@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * changelog.c
+ *	  Writing the changelog: one row per change, in the transaction that made
+ *	  the change.
+ *
+ * This runs in every transition, so it goes by the table's access method: no
+ * parse, no plan, no triggers.  The trigger on this table is for rows that no
+ * API call wrote (a restore): those get transaction id 0, ours keep theirs.
+ * All indexes are kept up by the executor's own routine, so that one that a
+ * DBA adds works.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "changelog.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "board.h"
+#include "change_columns.h"
+#include "commands/sequence.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+/* The table, opened for a run of changes. */
+typedef struct ChangeWriter
+{
+	Relation	rel;
+	EState	   *estate;
+	ResultRelInfo *result;
+	TupleTableSlot *slot;
+	Oid			sequence;
+	FullTransactionId xid;
+	const char *role;
+} ChangeWriter;
+
+static const char *const kind_names[] = {
+	[CHANGE_DEFINE] = "define",
+	[CHANGE_START] = "start",
+	[CHANGE_CLAIM] = "claim",
+	[CHANGE_TRANSITION] = "transition",
+	[CHANGE_TIMER] = "timer",
+	[CHANGE_TIMEOUT] = "timeout",
+	[CHANGE_RELINQUISH] = "relinquish",
+	[CHANGE_SIGNAL] = "signal",
+	[CHANGE_MOVE] = "move",
+	[CHANGE_ABORT] = "abort",
+	[CHANGE_UPGRADE] = "upgrade",
+	[CHANGE_PAUSE] = "pause",
+	[CHANGE_RESUME] = "resume",
+	[CHANGE_BREAKER] = "breaker",
+};
+
+const char *
+change_kind_name(ChangeKind kind)
+{
+	return kind_names[kind];
+}
+
+static void
+writer_open(ChangeWriter *writer)
+{
+	const ExtensionOids *oids = extension_oids_required();
+
+	writer->rel = table_open(oids->change, RowExclusiveLock);
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	writer->slot = table_slot_create(writer->rel, NULL);
+	writer->sequence = oids->change_seq;
+	writer->xid = GetTopFullTransactionId();
+	writer->role = GetUserNameFromId(GetUserId(), false);
+}
+
+static void
+writer_close(ChangeWriter *writer)
+{
+	ExecDropSingleTupleTableSlot(writer->slot);
+	ExecCloseIndices(writer->result);
+	FreeExecutorState(writer->estate);
+	pfree(writer->result);
+	/* The lock stays until the transaction ends, as for any insert. */
+	table_close(writer->rel, NoLock);
+}
+
+static void
+set_text(TupleTableSlot *slot, int column, const char *value)
+{
+	slot->tts_isnull[column] = (value == NULL);
+	slot->tts_values[column] = value ? CStringGetTextDatum(value) : (Datum) 0;
+}
+
+static void
+set_number(TupleTableSlot *slot, int column, int value)
+{
+	slot->tts_isnull[column] = (value == 0);
+	slot->tts_values[column] = Int32GetDatum(value);
+}
+
+static void
+set_jsonb(TupleTableSlot *slot, int column, const Jsonb *value)
+{
+	slot->tts_isnull[column] = (value == NULL);
+	slot->tts_values[column] = PointerGetDatum(value);
+}
+
+static void
+fill_slot(ChangeWriter *writer, const Change *change, int64 seq)
+{
+	TupleTableSlot *slot = writer->slot;
+
+	ExecClearTuple(slot);
+	/* Columns that a later version of the table may have appended. */
+	memset(slot->tts_isnull, true,
+		   slot->tts_tupleDescriptor->natts * sizeof(bool));
+
+	slot->tts_isnull[CHANGE_COLUMN_SEQ] = false;
+	slot->tts_values[CHANGE_COLUMN_SEQ] = Int64GetDatum(seq);
+	slot->tts_isnull[CHANGE_COLUMN_XID] = false;
+	slot->tts_values[CHANGE_COLUMN_XID] = FullTransactionIdGetDatum(writer->xid);
+	slot->tts_isnull[CHANGE_COLUMN_AT] = false;
+	slot->tts_values[CHANGE_COLUMN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	slot->tts_isnull[CHANGE_COLUMN_CLAIMED_AT] = (change->claimed_at == 0);
+	slot->tts_values[CHANGE_COLUMN_CLAIMED_AT] = TimestampTzGetDatum(change->claimed_at);
+	slot->tts_isnull[CHANGE_COLUMN_INSTANCE] = (change->instance == NULL);
+	slot->tts_values[CHANGE_COLUMN_INSTANCE] = PointerGetDatum(change->instance);
+	set_number(slot, CHANGE_COLUMN_VERSION, change->version);
+	set_number(slot, CHANGE_COLUMN_VISIT, change->visit);
+	set_number(slot, CHANGE_COLUMN_ATTEMPT, change->attempt);
+	set_text(slot, CHANGE_COLUMN_KIND, kind_names[change->kind]);
+	set_text(slot, CHANGE_COLUMN_MACHINE, change->machine);
+	set_text(slot, CHANGE_COLUMN_KEY, change->key);
+	set_text(slot, CHANGE_COLUMN_PREV_NODE, change->prev_node);
+	set_text(slot, CHANGE_COLUMN_TRANSITION, change->transition);
+	set_text(slot, CHANGE_COLUMN_NODE, change->node);
+	set_text(slot, CHANGE_COLUMN_CLIENT, change->client);
+	set_text(slot, CHANGE_COLUMN_ROLE, writer->role);
+	set_text(slot, CHANGE_COLUMN_NOTE, change->note);
+	set_jsonb(slot, CHANGE_COLUMN_NODE_PARAMS, change->node_params);
+	set_jsonb(slot, CHANGE_COLUMN_DATA, change->data);
+	ExecStoreVirtualTuple(slot);
+}
+
+static int64
+writer_append(ChangeWriter *writer, const Change *change)
+{
+	MemoryContext caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	int64		seq = nextval_internal(writer->sequence, false);
+
+	fill_slot(writer, change, seq);
+	table_tuple_insert(writer->rel, writer->slot, GetCurrentCommandId(true), 0, NULL);
+	list_free(insert_index_entries(writer->result, writer->slot, writer->estate));
+	ExecClearTuple(writer->slot);
+
+	MemoryContextSwitchTo(caller);
+	ResetPerTupleExprContext(writer->estate);
+	return seq;
+}
+
+int64
+changelog_write(const Change *change)
+{
+	return changelog_write_many(change, 1);
+}
+
+int64
+changelog_write_many(const Change *changes, int n)
+{
+	ChangeWriter writer;
+	int64		seq = 0;
+
+	if (n <= 0)
+		return 0;
+	writer_open(&writer);
+	for (int i = 0; i < n; i++)
+		seq = writer_append(&writer, &changes[i]);
+	writer_close(&writer);
+	xact_note_wake_scheduler();
+	return seq;
+}
