@@ -37,4 +37,13 @@
 	 ExecInsertIndexTuples((slot), (estate), false, NULL, NIL))
 #endif
 
+/*
+ * Modules export what PGDLLEXPORT marks and nothing else.  Before 16 the
+ * server's headers define it as nothing (the Makefile gives it its meaning)
+ * and do not declare this one; hidden, it would silently not be called.
+ */
+#if PG_VERSION_NUM < 160000
+extern PGDLLEXPORT void _PG_init(void);
+#endif
+
 #endif							/* DFSMR_COMPAT_H */
