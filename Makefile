@@ -32,7 +32,7 @@ unit model:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/check --no-setup $@
 
 demo:
-	@PG_CONFIG='$(PG_CONFIG)' scripts/demo
+	@PG_CONFIG='$(PG_CONFIG)' demo/run
 
 setup:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/setup
