@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * wall_tables.c
+ *	  The wall on the other tables: what SQL may not do to them, and what has
+ *	  to happen when it does what it may.
+ *
+ * As with instances (wall.c), the API goes past these triggers; they meet
+ * pg_dump's COPY and the owner's own hand.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "access/htup_details.h"
+#include "board.h"
+#include "change_columns.h"
+#include "commands/trigger.h"
+#include "privilege.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/xid8.h"
+
+PG_FUNCTION_INFO_V1(dfsmr_wall_refuse);
+PG_FUNCTION_INFO_V1(dfsmr_wall_change);
+PG_FUNCTION_INFO_V1(dfsmr_wall_privilege);
+PG_FUNCTION_INFO_V1(dfsmr_wall_note);
+
+static TriggerData *
+get_trigger_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "function %u can only be called as a trigger", fcinfo->flinfo->fn_oid);
+	return (TriggerData *) fcinfo->context;
+}
+
+static const char *
+event_name(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return "INSERT";
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return "UPDATE";
+	if (TRIGGER_FIRED_BY_DELETE(event))
+		return "DELETE";
+	return "TRUNCATE";
+}
+
+/* What is fired this way is not done, by nobody. */
+Datum
+dfsmr_wall_refuse(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = get_trigger_data(fcinfo);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_RESTRICT_VIOLATION),
+			 errmsg("%s on table dfsmr.%s is not allowed",
+					event_name(trigdata->tg_event),
+					RelationGetRelationName(trigdata->tg_relation)),
+			 errhint("Use the functions of schema dfsmr.")));
+	return (Datum) 0;			/* keep the compiler quiet */
+}
+
+/*
+ * BEFORE INSERT FOR EACH ROW on dfsmr.change: the row was restored.  The
+ * transaction that wrote it means nothing here, so it becomes 0, older than
+ * everything: no cursor of this installation waits for it and it is not
+ * published again.
+ */
+Datum
+dfsmr_wall_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = get_trigger_data(fcinfo);
+	int			column = CHANGE_COLUMN_XID + 1;
+	Datum		value = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
+	bool		isnull = false;
+
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_trigtuple,
+													 RelationGetDescr(trigdata->tg_relation),
+													 1, &column, &value, &isnull));
+}
+
+/*
+ * BEFORE INSERT FOR EACH ROW on dfsmr.privilege: whatever OID the row came
+ * with, it is for the role that has the name here and now, or for none.
+ */
+Datum
+dfsmr_wall_privilege(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = get_trigger_data(fcinfo);
+	TupleDesc	descriptor = RelationGetDescr(trigdata->tg_relation);
+	int			column = PRIVILEGE_COLUMN_ROLE;
+	Datum		value;
+	bool		isnull;
+
+	value = heap_getattr(trigdata->tg_trigtuple, PRIVILEGE_COLUMN_ROLE_NAME, descriptor, &isnull);
+	/* The executor will say that it must not be NULL. */
+	if (isnull)
+		return PointerGetDatum(trigdata->tg_trigtuple);
+	value = ObjectIdGetDatum(get_role_oid(TextDatumGetCString(value), true));
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_trigtuple, descriptor,
+													 1, &column, &value, &isnull));
+}
+
+/*
+ * BEFORE INSERT OR UPDATE OR DELETE FOR EACH STATEMENT: what backends keep of
+ * the table in their caches will be out of date.  For machine versions and
+ * pauses the definition counter on the board says so; for all of them, also
+ * where there is no board, an invalidation of the table.
+ */
+Datum
+dfsmr_wall_note(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = get_trigger_data(fcinfo);
+	Oid			relation = RelationGetRelid(trigdata->tg_relation);
+	const ExtensionOids *oids = extension_oids_required();
+
+	if (relation == oids->machine_version || relation == oids->pause)
+		board_definition_changed();
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}
