@@ -63,6 +63,12 @@ extern void board_wake_scheduler(Board *board);
 extern void xact_note_wake_scheduler(void);
 
 /*
+ * A prepared transaction of this database has been committed or rolled back
+ * (utility_hook.c).  Called in a transaction, after it has ended.
+ */
+extern void board_prepared_ended(void);
+
+/*
  * Forget everything: empty sets with nothing known, no leases.  For a database
  * that is about to go (dropped) or that was restored underneath.
  */

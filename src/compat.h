@@ -37,6 +37,34 @@
 	 ExecInsertIndexTuples((slot), (estate), false, NULL, NIL))
 #endif
 
+/* 14: a hook is told whether the statement must not be scribbled on. */
+#if PG_VERSION_NUM >= 140000
+#define PROCESS_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *query_string, bool read_only_tree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion
+#define PROCESS_UTILITY_ARGUMENTS \
+	pstmt, query_string, read_only_tree, context, params, environment, dest, completion
+#else
+#define PROCESS_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *query_string, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion
+#define PROCESS_UTILITY_ARGUMENTS \
+	pstmt, query_string, context, params, environment, dest, completion
+#endif
+
+/* 16: one function for the owners of all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define database_ownercheck(database, role) \
+	object_ownercheck(DatabaseRelationId, (database), (role))
+#else
+#define database_ownercheck(database, role) pg_database_ownercheck((database), (role))
+#endif
+
+/* A DROP DATABASE that was cut short leaves this limit; since 2023, in all. */
+#define INVALID_DATABASE_LIMIT	(-2)
+
 /*
  * Modules export what PGDLLEXPORT marks and nothing else.  Before 16 the
  * server's headers define it as nothing (the Makefile gives it its meaning)

@@ -14,6 +14,7 @@
 
 #include "board.h"
 #include "miscadmin.h"
+#include "process_table.h"
 #include "scheduler.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -122,7 +123,7 @@ request_shmem(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 #endif
-	RequestAddinShmemSpace(add_size(board_shmem_size(), launcher_shmem_size()));
+	RequestAddinShmemSpace(add_size(board_shmem_size(), process_table_shmem_size()));
 	RequestNamedLWLockTranche("dfsmr", board_num_lwlocks());
 }
 
@@ -133,7 +134,7 @@ startup_shmem(void)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	board_shmem_init();
-	launcher_shmem_init();
+	process_table_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -19,8 +19,9 @@ typedef struct SchedulerStep
 	const char *name;			/* shown in pg_stat_activity */
 
 	/*
-	 * Do a bounded batch, inside a transaction.  True: call again at once, in
-	 * a new transaction.
+	 * Do a bounded batch, inside a transaction that has an active snapshot.
+	 * True: call again at once, in a new transaction.  Also called when it is
+	 * not due, since the scheduler does not know what a wake-up means.
 	 */
 	bool		(*run) (void);
 
@@ -50,8 +51,6 @@ extern const SchedulerStep audit_step;		/* audit.c: compares board and heap */
 extern const SchedulerStep *const scheduler_steps[];
 
 /* launcher.c, utility_hook.c: set up at preload. */
-extern Size launcher_shmem_size(void);
-extern void launcher_shmem_init(void);
 extern void launcher_register(void);
 extern void utility_hook_install(void);
 
