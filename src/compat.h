@@ -128,4 +128,16 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 }
 #endif
 
+/* 14: hash tables with strings for keys say so, before it was the default. */
+#if PG_VERSION_NUM < 140000
+#define HASH_STRINGS 0
+#endif
+
+/* 18: one more argument, for instrumentation. */
+#if PG_VERSION_NUM < 180000
+#include "access/genam.h"
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
 #endif							/* DFSMR_COMPAT_H */

@@ -63,7 +63,9 @@ typedef struct ExtensionOids
 	Oid			change;
 	Oid			pause;
 	Oid			privilege;
-	Oid			instance_pkey;	/* indexes */
+	Oid			machine_version_pkey;	/* indexes */
+	Oid			pause_pkey;
+	Oid			instance_pkey;
 	Oid			instance_key;
 	Oid			instance_ready;
 	Oid			instance_delayed;

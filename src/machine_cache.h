@@ -46,6 +46,12 @@ extern const MachineInfo *machine_info_required(const char *machine);
  */
 extern const Machine *machine_version(const char *machine, int version);
 
+/*
+ * To be called by whoever has changed machine_version or pause: makes this
+ * backend read them again, and the others too once the change has committed.
+ */
+extern void machine_cache_changed(void);
+
 /* Is the node paused, alone or with its machine? */
 extern bool machine_node_paused(const MachineInfo *info, const char *node);
 
