@@ -27,6 +27,7 @@
 #include "describe.h"
 #include "machine_cache.h"
 #include "mb/pg_wchar.h"
+#include "partition_move.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -57,7 +58,6 @@ typedef struct EnforceTrigger
 	bool		insert_any;		/* insert=any */
 	bool		repair;			/* from_unknown=repair */
 	int			version;		/* version=N, or 0: the current one */
-	const Machine *pinned;		/* ... that version, compiled */
 	AttrNumber	attnum;
 	ValueForm	form;
 	bool		byval;
@@ -98,6 +98,7 @@ relation_changed(Datum arg, Oid relation)
 		if (relation == InvalidOid || trigger->relation == relation)
 			trigger->valid = false;
 	}
+	partition_move_forget(relation);
 }
 
 static void
@@ -271,6 +272,24 @@ resolve_column(Relation relation, const Trigger *trigger, EnforceTrigger *result
 	result->typlen = attribute->attlen;
 }
 
+/* The machine as it judges now; ERROR SM001 when there is none. */
+static void
+get_judge(const EnforceTrigger *trigger, Judge *judge)
+{
+	if (trigger->version != 0)
+	{
+		judge->machine = machine_version(trigger->machine, trigger->version);
+		judge->version = trigger->version;
+	}
+	else
+	{
+		const MachineInfo *info = machine_info_required(trigger->machine);
+
+		judge->machine = info->machine;
+		judge->version = info->current;
+	}
+}
+
 /*
  * What is known of the trigger, worked out if need be.  The relation is open
  * and locked by the caller's statement, so the answer holds until its end.
@@ -280,6 +299,7 @@ get_trigger(const TriggerData *trigdata)
 {
 	EnforceTrigger *found;
 	EnforceTrigger fresh;
+	Judge		judge;
 
 	if (triggers == NULL)
 		create_cache();
@@ -293,31 +313,12 @@ get_trigger(const TriggerData *trigdata)
 	fresh.valid = true;
 	parse_arguments(trigdata->tg_trigger, &fresh);
 	resolve_column(trigdata->tg_relation, trigdata->tg_trigger, &fresh);
-	(void) machine_info_required(fresh.machine);
-	if (fresh.version != 0)
-		fresh.pinned = machine_version(fresh.machine, fresh.version);
+	get_judge(&fresh, &judge);
 
 	sweep_cache();
 	found = hash_search(triggers, &fresh.trigger, HASH_ENTER, NULL);
 	*found = fresh;
 	return found;
-}
-
-static void
-get_judge(const EnforceTrigger *trigger, Judge *judge)
-{
-	if (trigger->pinned != NULL)
-	{
-		judge->machine = trigger->pinned;
-		judge->version = trigger->version;
-	}
-	else
-	{
-		const MachineInfo *info = machine_info_required(trigger->machine);
-
-		judge->machine = info->machine;
-		judge->version = info->current;
-	}
 }
 
 /* ----------
@@ -478,16 +479,21 @@ check_insert(const TriggerData *trigdata, const EnforceTrigger *trigger)
 
 	get_judge(trigger, &judge);
 	node = find_node(trigger, judge.machine, value, isnull);
+	if (node >= 0 && (node == judge.machine->start || trigger->insert_any))
+		return;
+
+	/* The UPDATE that moves the row here has been checked already. */
+	if (trigdata->tg_relation->rd_rel->relispartition && partition_move_take(value, isnull))
+		return;
 	if (node < 0)
 		refuse_value(trigdata, trigger, &judge, -1, !trigger->insert_any, value, isnull);
-	if (node != judge.machine->start && !trigger->insert_any)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("machine \"%s\" does not start at node \"%s\"",
-						trigger->machine, judge.machine->nodes[node].name),
-				 errdetail_allowed(&judge, -1, true),
-				 errhint("A trigger with the option insert=any accepts new rows at every node."),
-				 errtableconstraint(trigdata->tg_relation, trigdata->tg_trigger->tgname)));
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("machine \"%s\" does not start at node \"%s\"",
+					trigger->machine, judge.machine->nodes[node].name),
+			 errdetail_allowed(&judge, -1, true),
+			 errhint("A trigger with the option insert=any accepts new rows at every node."),
+			 errtableconstraint(trigdata->tg_relation, trigdata->tg_trigger->tgname)));
 }
 
 static void
@@ -569,7 +575,11 @@ dfsmr_enforce(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
-		check_update(trigdata, get_trigger(trigdata));
+		const EnforceTrigger *trigger = get_trigger(trigdata);
+
+		check_update(trigdata, trigger);
+		if (trigdata->tg_relation->rd_rel->relispartition)
+			partition_move_note(trigdata->tg_relation, trigdata->tg_newtuple, trigger->attnum);
 		return PointerGetDatum(trigdata->tg_newtuple);
 	}
 	check_insert(trigdata, get_trigger(trigdata));

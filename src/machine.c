@@ -7,7 +7,7 @@
  */
 #include "machine.h"
 
-#include "duration.h"
+#include "definition/duration.h"
 
 #include <math.h>
 #include <string.h>

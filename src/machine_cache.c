@@ -472,6 +472,17 @@ machine_info_all(int *n)
 	return result;
 }
 
+/* ERROR SM001, about the machine or about its version. */
+static void
+report_unknown_version(const char *name, int version)
+{
+	machine_info_required(name);
+	ereport(ERROR,
+			(errcode(DFSMR_UNKNOWN_MACHINE),
+			 errmsg("machine \"%s\" has no version %d", name, version),
+			 errhint("SELECT version FROM dfsmr.machines lists the versions of each machine.")));
+}
+
 const Machine *
 machine_version(const char *name, int version)
 {
@@ -496,14 +507,31 @@ machine_version(const char *name, int version)
 		scan_end(&scan);
 	}
 	if (machine == NULL)
-	{
-		machine_info_required(name);
-		ereport(ERROR,
-				(errcode(DFSMR_UNKNOWN_MACHINE),
-				 errmsg("machine \"%s\" has no version %d", name, version),
-				 errhint("SELECT version FROM dfsmr.machines lists the versions of each machine.")));
-	}
+		report_unknown_version(name, version);
 	return machine;
+}
+
+text *
+machine_definition(const char *name, int version)
+{
+	const ExtensionOids *oids = notice_changes();
+	text	   *definition = NULL;
+	KeyScan		scan;
+
+	if (oids != NULL)
+	{
+		scan_begin(&scan, oids->machine_version, oids->machine_version_pkey, name, &version);
+		if (scan_next(&scan))
+		{
+			bool		isnull;
+
+			definition = DatumGetTextPCopy(slot_getattr(scan.slot, VERSION_DEFINITION, &isnull));
+		}
+		scan_end(&scan);
+	}
+	if (definition == NULL)
+		report_unknown_version(name, version);
+	return definition;
 }
 
 int

@@ -13,6 +13,8 @@
 #ifndef DFSMR_MACHINE_CACHE_H
 #define DFSMR_MACHINE_CACHE_H
 
+#include "postgres.h"
+
 #include "machine.h"
 
 /* What a backend knows of one machine as a whole; valid until the next call. */
@@ -45,6 +47,12 @@ extern const MachineInfo *machine_info_required(const char *machine);
  * Stays valid for the life of the backend.
  */
 extern const Machine *machine_version(const char *machine, int version);
+
+/*
+ * The text of one version as it was given, palloc'd; ERROR SM001 when it does
+ * not exist.
+ */
+extern text *machine_definition(const char *machine, int version);
 
 /*
  * To be called by whoever has changed machine_version or pause: makes this

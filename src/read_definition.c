@@ -7,7 +7,7 @@
  */
 #include "read_definition.h"
 
-#include "yaml_reader.h"
+#include "definition/yaml_reader.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

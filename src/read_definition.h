@@ -11,7 +11,7 @@
 
 #include "dfsmr.h"
 
-#include "definition.h"
+#include "definition/definition.h"
 
 /*
  * An arena whose memory belongs to the context: it goes with it, and so does
