@@ -58,6 +58,23 @@ make_work()
 	[ "$(id -un)" = "$2" ] || chown "$2": "$WORK"
 }
 
+# stop_leftovers DIRECTORY: end servers that a test which was cut off left
+# running beneath it.  The working directory of a postmaster is its cluster:
+# that tells it from a process that got the number later.
+stop_leftovers()
+{
+	local file pid
+	find "$1" -name postmaster.pid 2>/dev/null | while read -r file; do
+		pid=$(head -n 1 "$file")
+		[ "$(readlink "/proc/$pid/cwd")" = "${file%/*}" ] || continue
+		kill -QUIT "$pid" 2>/dev/null || continue
+		for _ in $(seq 50); do
+			[ -d "/proc/$pid" ] || break
+			sleep 0.1
+		done
+	done
+}
+
 # copy_sources FROM TO USER: the sources, and what was built from them already,
 # owned by the user; the clone itself may be in a directory of root's alone.
 copy_sources()
