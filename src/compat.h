@@ -74,6 +74,13 @@
 extern PGDLLEXPORT void _PG_init(void);
 #endif
 
+/* 15: asked for by a function, before a variable that is set up on the way. */
+#if PG_VERSION_NUM >= 150000
+#define wal_insertion_timeline() GetWALInsertionTimeLine()
+#else
+#define wal_insertion_timeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
+#endif
+
 /* 16: declares the function as exported, not only what describes it. */
 #if PG_VERSION_NUM < 160000
 #include "fmgr.h"

@@ -47,6 +47,7 @@ extern int	dfsmr_max_prepared;
 extern int	dfsmr_debug_sleep_callback;
 extern int	dfsmr_debug_sleep_claim;
 extern int	dfsmr_debug_sleep_refill;
+extern double dfsmr_debug_notify_limit;
 
 /*
  * extension.c: the OIDs of what this database's extension consists of, looked

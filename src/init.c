@@ -37,6 +37,7 @@ int			dfsmr_max_prepared;
 int			dfsmr_debug_sleep_callback;
 int			dfsmr_debug_sleep_claim;
 int			dfsmr_debug_sleep_refill;
+double		dfsmr_debug_notify_limit;
 
 #if PG_VERSION_NUM >= 150000
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
@@ -114,6 +115,11 @@ define_settings(void)
 	define_debug_sleep("dfsmr.debug_sleep_refill",
 					   "Sleep in the middle of a refill.",
 					   &dfsmr_debug_sleep_refill);
+	DefineCustomRealVariable("dfsmr.debug_notify_limit",
+							 "Fill level of the NOTIFY queue above which publication pauses.",
+							 "For developers: lower it, so that tests need not fill the queue.",
+							 &dfsmr_debug_notify_limit, 0.5, 0, 1,
+							 PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 }
 
 static void

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_window.c
+ *	  Reading the changelog by windows.
+ *
+ * Numbers are drawn while the changed row is locked, so within a window they
+ * give an order in which no effect comes before its cause; and windows follow
+ * one another as snapshots do.  (Which of two transactions that have nothing
+ * to do with each other comes first is not promised, only that everybody is
+ * told the same.)
+ *
+ * The primary key (xid, seq) finds a window: the transactions of the earlier
+ * snapshot that were running and have ended since, one by one, and the range
+ * between the two upper ends.  What ended long ago is never looked at again,
+ * however old the oldest running transaction is.
+ *
+ * Rows are judged by SnapshotSelf, "committed by now": the transaction id in
+ * the row tells which window it belongs to, and for one that has ended the
+ * verdict never changes.  So a window can be read on in a later transaction,
+ * no snapshot is pinned meanwhile, and a serializable caller takes no
+ * predicate locks on the end of the index, where everybody inserts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "change_window.h"
+
+#include "access/itup.h"
+#include "access/nbtree.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "change_columns.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+/* Columns of the primary key. */
+#define KEY_XID 1
+#define KEY_SEQ 2
+
+/* After so many entries of one transaction in vain, jump over the rest. */
+#define JUMP_AFTER 32
+
+void
+change_reader_open(ChangeReader *reader)
+{
+	const ExtensionOids *oids = extension_oids_required();
+
+	memset(reader, 0, sizeof(ChangeReader));
+	reader->rel = table_open(oids->change, AccessShareLock);
+	reader->index = index_open(oids->change_pkey, AccessShareLock);
+	reader->slot = table_slot_create(reader->rel, NULL);
+}
+
+void
+change_reader_close(ChangeReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	if (reader->keys)
+		index_endscan(reader->keys);
+	if (reader->rows)
+		index_endscan(reader->rows);
+	index_close(reader->index, AccessShareLock);
+	table_close(reader->rel, AccessShareLock);
+}
+
+TupleTableSlot *
+change_reader_fetch(ChangeReader *reader, const ChangeKey *key)
+{
+	ScanKeyData equal[2];
+
+	if (reader->rows == NULL)
+		reader->rows = index_beginscan(reader->rel, reader->index, SnapshotSelf, NULL, 2, 0);
+	ScanKeyInit(&equal[0], KEY_XID, BTEqualStrategyNumber, F_XID8EQ,
+				FullTransactionIdGetDatum(FullTransactionIdFromU64(key->xid)));
+	ScanKeyInit(&equal[1], KEY_SEQ, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(key->seq));
+	index_rescan(reader->rows, equal, 2, NULL, 0);
+	if (index_getnext_slot(reader->rows, ForwardScanDirection, reader->slot))
+		return reader->slot;
+	return NULL;
+}
+
+/*
+ * Go on with the first index entry behind (xid, seq) and before transaction
+ * "until".  The pair is compared as a row, as the executor does it for
+ * "(xid, seq) > ($1, $2)".
+ */
+static void
+seek_keys(ChangeReader *reader, uint64 xid, int64 seq, uint64 until)
+{
+	ScanKey		row = reader->row;
+
+	if (reader->keys == NULL)
+	{
+		reader->keys = index_beginscan(reader->rel, reader->index, SnapshotSelf, NULL, 2, 0);
+		reader->keys->xs_want_itup = true;
+	}
+	ScanKeyEntryInitialize(&row[0], SK_ROW_MEMBER, KEY_XID, BTGreaterStrategyNumber,
+						   XID8OID, InvalidOid,
+						   index_getprocid(reader->index, KEY_XID, BTORDER_PROC),
+						   FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)));
+	ScanKeyEntryInitialize(&row[1], SK_ROW_MEMBER | SK_ROW_END, KEY_SEQ,
+						   BTGreaterStrategyNumber, INT8OID, InvalidOid,
+						   index_getprocid(reader->index, KEY_SEQ, BTORDER_PROC),
+						   Int64GetDatum(seq));
+	memset(&reader->bounds[0], 0, sizeof(ScanKeyData));
+	reader->bounds[0].sk_flags = SK_ROW_HEADER;
+	reader->bounds[0].sk_attno = KEY_XID;
+	reader->bounds[0].sk_strategy = BTGreaterStrategyNumber;
+	reader->bounds[0].sk_argument = PointerGetDatum(row);
+	ScanKeyInit(&reader->bounds[1], KEY_XID, BTLessStrategyNumber, F_XID8LT,
+				FullTransactionIdGetDatum(FullTransactionIdFromU64(until)));
+	index_rescan(reader->keys, reader->bounds, 2, NULL, 0);
+}
+
+/* The next index entry; its row, if it is still there, is not looked at. */
+static bool
+next_key(ChangeReader *reader, ChangeKey *key)
+{
+	IndexScanDesc scan = reader->keys;
+	bool		isnull;
+	Datum		value;
+
+	if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
+		return false;
+	value = index_getattr(scan->xs_itup, KEY_XID, scan->xs_itupdesc, &isnull);
+	key->xid = U64FromFullTransactionId(DatumGetFullTransactionId(value));
+	value = index_getattr(scan->xs_itup, KEY_SEQ, scan->xs_itupdesc, &isnull);
+	key->seq = DatumGetInt64(value);
+	return true;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	int64		x = ((const ChangeKey *) a)->seq;
+	int64		y = ((const ChangeKey *) b)->seq;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Sort, and let go of what the capacity has no room for. */
+static void
+sort_keys(ChangeWindow *window)
+{
+	qsort(window->keys, window->nkeys, sizeof(ChangeKey), compare_keys);
+	if (window->nkeys > window->capacity)
+	{
+		window->nkeys = window->capacity;
+		window->complete = false;
+	}
+}
+
+/*
+ * Keep a key, if it is among the lowest seen so far.  Twice the capacity is
+ * collected before the upper half is dropped, so that costs little per key.
+ * *limit is what a number must be below to be worth keeping.
+ */
+static void
+keep_key(ChangeWindow *window, int *room, const ChangeKey *key, int64 *limit)
+{
+	if (window->nkeys == *room)
+	{
+		if (*room < 2 * window->capacity)
+		{
+			*room = Min(*room * 2, 2 * window->capacity);
+			window->keys = repalloc(window->keys, *room * sizeof(ChangeKey));
+		}
+		else
+		{
+			sort_keys(window);
+			*limit = window->keys[window->nkeys - 1].seq;
+			if (key->seq >= *limit)
+				return;
+		}
+	}
+	window->keys[window->nkeys++] = *key;
+}
+
+/* Collect from the transactions [first, until) those that the window has. */
+static void
+collect_range(ChangeWindow *window, ChangeReader *reader, int *room, int64 *limit,
+			  uint64 first, uint64 until)
+{
+	ChangeKey	key;
+	uint64		vain_xid = 0;
+	int			vain = 0;
+
+	if (first >= until)
+		return;
+	seek_keys(reader, first, window->after, until);
+	while (next_key(reader, &key))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!snapshot_set_contains(&window->to, key.xid))
+			seek_keys(reader, key.xid, PG_INT64_MAX, until);
+		else if (key.seq > window->after && key.seq < *limit)
+			keep_key(window, room, &key, limit);
+		else
+		{
+			if (key.seq >= *limit)
+				window->complete = false;
+			if (key.xid != vain_xid)
+				vain = 0;
+			vain_xid = key.xid;
+			if (++vain >= JUMP_AFTER)
+			{
+				seek_keys(reader, key.xid,
+						  key.seq <= window->after ? window->after : PG_INT64_MAX,
+						  until);
+				vain = 0;
+			}
+		}
+	}
+}
+
+/* Read the next keys behind window->after. */
+static void
+fill(ChangeWindow *window, ChangeReader *reader)
+{
+	int64		limit = PG_INT64_MAX;
+	int			room = 64;
+
+	if (window->keys)
+		pfree(window->keys);
+	window->keys = MemoryContextAlloc(window->context, room * sizeof(ChangeKey));
+	window->nkeys = 0;
+	window->next = 0;
+	window->complete = true;
+
+	/* Running in the earlier snapshot, and ended since. */
+	for (int i = 0; i < window->from.nrunning; i++)
+	{
+		uint64		xid = window->from.running[i];
+
+		if (snapshot_set_contains(&window->to, xid))
+			collect_range(window, reader, &room, &limit, xid, xid + 1);
+	}
+	collect_range(window, reader, &room, &limit, window->from.xmax, window->to.xmax);
+	sort_keys(window);
+	window->read = true;
+}
+
+static SnapshotSet
+copy_set(MemoryContext context, const SnapshotSet *set)
+{
+	SnapshotSet copy = *set;
+
+	copy.running = MemoryContextAlloc(context, Max(set->nrunning, 1) * sizeof(uint64));
+	if (set->nrunning > 0)
+		memcpy(copy.running, set->running, set->nrunning * sizeof(uint64));
+	return copy;
+}
+
+ChangeWindow *
+change_window_create(MemoryContext parent, const SnapshotSet *from,
+					 const SnapshotSet *to, int64 after, int capacity)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "dfsmr change window",
+												  ALLOCSET_SMALL_SIZES);
+	ChangeWindow *window = MemoryContextAllocZero(context, sizeof(ChangeWindow));
+
+	window->context = context;
+	window->from = copy_set(context, from);
+	window->to = copy_set(context, to);
+	window->after = after;
+	window->capacity = capacity;
+	return window;
+}
+
+void
+change_window_free(ChangeWindow *window)
+{
+	MemoryContextDelete(window->context);
+}
+
+bool
+change_window_matches(const ChangeWindow *window, const SnapshotSet *from,
+					  const SnapshotSet *to, int64 after)
+{
+	if (!window->read || after < window->after)
+		return false;
+	return snapshot_set_equal(&window->from, from) &&
+		snapshot_set_equal(&window->to, to);
+}
+
+void
+change_window_seek(ChangeWindow *window, int64 after)
+{
+	int			low = 0;
+	int			high = window->nkeys;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (window->keys[middle].seq <= after)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	window->next = low;
+	/* Behind all that is held, it goes on from there and not from its end. */
+	if (low == window->nkeys && !window->complete)
+	{
+		window->after = after;
+		window->read = false;
+	}
+}
+
+const ChangeKey *
+change_window_peek(ChangeWindow *window, ChangeReader *reader)
+{
+	if (window->read && window->next == window->nkeys && !window->complete)
+	{
+		window->after = window->keys[window->nkeys - 1].seq;
+		window->read = false;
+	}
+	if (!window->read)
+		fill(window, reader);
+	return window->next < window->nkeys ? &window->keys[window->next] : NULL;
+}
+
+void
+change_window_advance(ChangeWindow *window)
+{
+	window->next++;
+}
