@@ -14,6 +14,11 @@
 #error "dfsmr needs PostgreSQL 13 or newer"
 #endif
 
+/* 16: what takes varlena values apart has a header of its own. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 15: a prefix is reserved, before only placeholders were warned about. */
 #if PG_VERSION_NUM >= 150000
 #define mark_guc_prefix_reserved(prefix) MarkGUCPrefixReserved(prefix)
