@@ -23,7 +23,6 @@
 #include "dfsmr.h"
 
 #include "access/htup_details.h"
-#include "commands/trigger.h"
 #include "describe.h"
 #include "instance.h"
 #include "machine_cache.h"
@@ -31,6 +30,7 @@
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/uuid.h"
+#include "wall.h"
 #include "xact_notes.h"
 
 PG_FUNCTION_INFO_V1(dfsmr_wall_instance);
@@ -241,16 +241,21 @@ check_edge(const WallRow *old, const WallRow *new, const MachineNode *from)
 }
 
 static void
-check_update(const WallRow *old, const WallRow *new)
+check_identity(const WallRow *old, const WallRow *new)
 {
-	bool		moved = strcmp(old->node, new->node) != 0;
-
 	if (memcmp(&old->id, &new->id, sizeof(pg_uuid_t)) != 0)
 		refuse_identity(old, "id");
 	if (strcmp(old->machine, new->machine) != 0)
 		refuse_identity(old, "machine");
 	if (old->version != new->version)
 		refuse_identity(old, "version");
+}
+
+static void
+check_move(const WallRow *old, const WallRow *new)
+{
+	bool		moved = strcmp(old->node, new->node) != 0;
+
 	if (moved)
 		check_edge(old, new, require_node(old));
 	if (new->visit < old->visit || (moved && new->visit == old->visit))
@@ -268,16 +273,13 @@ check_update(const WallRow *old, const WallRow *new)
 Datum
 dfsmr_wall_instance(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleDesc	descriptor;
-	HeapTuple	tuple;
-	WallRow old;
-	WallRow new;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		elog(ERROR, "dfsmr.wall_instance() can only be called as a trigger");
-	descriptor = RelationGetDescr(trigdata->tg_relation);
-	tuple = trigdata->tg_trigtuple;
+	TriggerData *trigdata = wall_trigger_data(fcinfo, extension_oids_required()->instance);
+	TupleDesc	descriptor = RelationGetDescr(trigdata->tg_relation);
+	HeapTuple	tuple = trigdata->tg_trigtuple;
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	const MachineNode *node;
+	WallRow		old;
+	WallRow		new;
 
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		read_row(tuple, descriptor, &old);
@@ -291,17 +293,20 @@ dfsmr_wall_instance(PG_FUNCTION_ARGS)
 		return PointerGetDatum(tuple);
 	}
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+	if (update)
 		tuple = trigdata->tg_newtuple;
 	read_row(tuple, descriptor, &new);
 	/* The executor will say which column must not be NULL. */
 	if (!new.complete)
 		return PointerGetDatum(tuple);
 
-	check_agrees_with_node(&new, require_node(&new));
+	if (update)
+		check_identity(&old, &new);
+	node = require_node(&new);
+	if (update)
+		check_move(&old, &new);
+	check_agrees_with_node(&new, node);
 	check_values(&new);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		check_update(&old, &new);
 	xact_note_foreign_write();
 	return PointerGetDatum(tuple);
 }

@@ -14,25 +14,36 @@
 #include "access/htup_details.h"
 #include "board.h"
 #include "change_columns.h"
-#include "commands/trigger.h"
 #include "privilege.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
+#include "wall.h"
 
 PG_FUNCTION_INFO_V1(dfsmr_wall_refuse);
 PG_FUNCTION_INFO_V1(dfsmr_wall_change);
 PG_FUNCTION_INFO_V1(dfsmr_wall_privilege);
 PG_FUNCTION_INFO_V1(dfsmr_wall_note);
 
-static TriggerData *
-get_trigger_data(FunctionCallInfo fcinfo)
+TriggerData *
+wall_trigger_data(FunctionCallInfo fcinfo, Oid table)
 {
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		elog(ERROR, "function %u can only be called as a trigger", fcinfo->flinfo->fn_oid);
-	return (TriggerData *) fcinfo->context;
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger functions of dfsmr can only be called as triggers")));
+	if (RelationGetNamespace(trigdata->tg_relation) != extension_oids_required()->schema ||
+		(OidIsValid(table) && RelationGetRelid(trigdata->tg_relation) != table))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" cannot be on table \"%s\"",
+						trigdata->tg_trigger->tgname,
+						RelationGetRelationName(trigdata->tg_relation))));
+	return trigdata;
 }
 
 static const char *
@@ -51,7 +62,7 @@ event_name(TriggerEvent event)
 Datum
 dfsmr_wall_refuse(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = get_trigger_data(fcinfo);
+	TriggerData *trigdata = wall_trigger_data(fcinfo, InvalidOid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),
@@ -71,7 +82,7 @@ dfsmr_wall_refuse(PG_FUNCTION_ARGS)
 Datum
 dfsmr_wall_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = get_trigger_data(fcinfo);
+	TriggerData *trigdata = wall_trigger_data(fcinfo, extension_oids_required()->change);
 	int			column = CHANGE_COLUMN_XID + 1;
 	Datum		value = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
 	bool		isnull = false;
@@ -88,7 +99,7 @@ dfsmr_wall_change(PG_FUNCTION_ARGS)
 Datum
 dfsmr_wall_privilege(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = get_trigger_data(fcinfo);
+	TriggerData *trigdata = wall_trigger_data(fcinfo, extension_oids_required()->privilege);
 	TupleDesc	descriptor = RelationGetDescr(trigdata->tg_relation);
 	int			column = PRIVILEGE_COLUMN_ROLE;
 	Datum		value;
@@ -112,7 +123,7 @@ dfsmr_wall_privilege(PG_FUNCTION_ARGS)
 Datum
 dfsmr_wall_note(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = get_trigger_data(fcinfo);
+	TriggerData *trigdata = wall_trigger_data(fcinfo, InvalidOid);
 	Oid			relation = RelationGetRelid(trigdata->tg_relation);
 	const ExtensionOids *oids = extension_oids_required();
 
