@@ -127,4 +127,6 @@ SELECT pg_catalog.pg_extension_config_dump('dfsmr.pause', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.instance', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('dfsmr.privilege', '');
+-- Not what a dropped role had, which would come back to life with its name.
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.privilege',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role AND r.rolname = role_name)');
