@@ -161,6 +161,8 @@ check_timeout(Checker *checker, const Value *map, const Place *place, DraftNode 
 		if (duration == 0 && strspn(text, "0.") != strlen(text))
 			duration = 1;		/* less than a microsecond, but not nothing */
 	}
+	else if (strategy != NULL && word < 0)
+		return;					/* nobody knows what it means */
 	else if (strategy == NULL && text[0] == 'p' && text[1] >= '0' && text[1] <= '9')
 	{
 		check_error(checker, value->line, &here,
@@ -310,7 +312,8 @@ check_transitions(Checker *checker, const Entry *parent, const Value *map, const
 	const Entry *entry = map_get(map, "transitions");
 	const Place here = {place, "transitions"};
 
-	if (entry != NULL && entry->value->kind == VALUE_INVALID)
+	if (entry != NULL && (entry->value->kind == VALUE_INVALID ||
+						  (entry->value->is_incomplete && entry->value->nentries == 0)))
 	{
 		node->is_broken = true;
 		return;

@@ -86,7 +86,9 @@ describe(Checker *checker, const Value *value)
 		case VALUE_MAP:
 			return "a mapping";
 		default:
-			if (value->text[0] == '\0' && !value->is_quoted)
+			if (value->is_quoted)
+				return arena_printf(checker->arena, "the text %s", quoted(checker->arena, value->text));
+			if (value->text[0] == '\0')
 				return "empty";
 			return quoted(checker->arena, value->text);
 	}
@@ -98,8 +100,16 @@ wrong_type(Checker *checker, const Value *value, const Place *place, const char 
 {
 	if (value->kind != VALUE_INVALID)
 		check_error(checker, value->line, place, "%s is %s: write %s",
-					place->key, describe(checker, value), wanted);
+					quoted(checker->arena, place->key), describe(checker, value), wanted);
 	return false;
+}
+
+/* The same where quotes may be all that is wrong. */
+static bool
+wrong_plain(Checker *checker, const Value *value, const Place *place, const char *wanted)
+{
+	return wrong_type(checker, value, place,
+					  value->is_quoted ? arena_printf(checker->arena, "%s, without quotes", wanted) : wanted);
 }
 
 /* The text of a plain scalar, or NULL for any other value. */
@@ -131,7 +141,7 @@ check_boolean(Checker *checker, const Entry *entry, const Place *place, bool *re
 			 (strcmp(text, "false") == 0 || strcmp(text, "False") == 0 || strcmp(text, "FALSE") == 0))
 		*result = false;
 	else
-		return wrong_type(checker, entry->value, place, "true or false");
+		return wrong_plain(checker, entry->value, place, "true or false");
 	return true;
 }
 
@@ -147,14 +157,14 @@ check_integer(Checker *checker, const Entry *entry, const Place *place,
 	if (text != NULL && (*text == '-' || *text == '+'))
 		digits++;
 	if (text == NULL || *digits == '\0' || strspn(digits, "0123456789") != strlen(digits))
-		return wrong_type(checker, entry->value, place, "a whole number");
+		return wrong_plain(checker, entry->value, place, "a whole number");
 	errno = 0;
 	number = strtoll(text, &end, 10);
 	if (errno != 0 || number < min || number > max)
 	{
 		check_error(checker, entry->value->line, place,
 					"%s is %s: write a number from %d to %d",
-					place->key, quoted(checker->arena, text), min, max);
+					quoted(checker->arena, place->key), quoted(checker->arena, text), min, max);
 		return false;
 	}
 	*result = (int) number;
@@ -200,13 +210,13 @@ check_number(Checker *checker, const Entry *entry, const Place *place,
 	double		number;
 
 	if (text == NULL || !is_number(text))
-		return wrong_type(checker, entry->value, place, "a number, such as 2.0");
+		return wrong_plain(checker, entry->value, place, "a number, such as 2.0");
 	number = strtod(text, NULL);
 	if (!(number >= min && number <= max))
 	{
 		check_error(checker, entry->value->line, place,
 					"%s is %s: write a number from %g to %g",
-					place->key, quoted(checker->arena, text), min, max);
+					quoted(checker->arena, place->key), quoted(checker->arena, text), min, max);
 		return false;
 	}
 	*result = number;
@@ -227,14 +237,14 @@ check_duration(Checker *checker, const Entry *entry, const Place *place, int64_t
 		case DURATION_NO_UNIT:
 			check_error(checker, value->line, place,
 						"%s is %s, which has no unit: write %ss for seconds",
-						place->key, quoted(checker->arena, value->text),
+						quoted(checker->arena, place->key), quoted(checker->arena, value->text),
 						(const char *) arena_strndup(checker->arena, value->text,
 													 strnlen(value->text, 32)));
 			return false;
 		case DURATION_TOO_LONG:
 			check_error(checker, value->line, place,
 						"%s is %s: write a duration of at most 36500d",
-						place->key, quoted(checker->arena, value->text));
+						quoted(checker->arena, place->key), quoted(checker->arena, value->text));
 			return false;
 		case DURATION_MALFORMED:
 			break;

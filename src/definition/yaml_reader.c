@@ -17,6 +17,9 @@
 #include <string.h>
 #include <yaml.h>
 
+/* What libyaml makes of "!!". */
+#define STANDARD_TAG "tag:yaml.org,2002:"
+
 typedef struct Reader
 {
 	Arena	   *arena;
@@ -91,7 +94,7 @@ report_syntax(Reader *reader)
 		advice = "indent with spaces instead of tabs";
 	else if (strstr(problem, "document start") != NULL)
 		advice = "remove what follows the end of the definition";
-	if (parser->context != NULL)
+	if (parser->context != NULL && strstr(parser->context, "next token") == NULL)
 		context = arena_printf(reader->arena, " %s that begins in line %d",
 							   parser->context, (int) parser->context_mark.line + 1);
 	fault_add(reader->faults, SEVERITY_ERROR, line, NULL,
@@ -127,9 +130,15 @@ refuse_properties(Reader *reader, const Place *place, const yaml_char_t *anchor,
 				  (const char *) arena_strndup(reader->arena, (const char *) anchor,
 											   strnlen((const char *) anchor, 63)));
 	if (tag != NULL)
+	{
+		const char *name = (const char *) tag;
+		bool		is_standard = strncmp(name, STANDARD_TAG, strlen(STANDARD_TAG)) == 0;
+
 		fault_add(reader->faults, SEVERITY_ERROR, event_line(reader), place,
 				  "tags are not allowed: remove %s",
-				  quoted(reader->arena, (const char *) tag));
+				  quoted(reader->arena, is_standard ?
+						 arena_printf(reader->arena, "!!%s", name + strlen(STANDARD_TAG)) : name));
+	}
 }
 
 /* Copy the current scalar.  NULL, and reported, if C could not hold it. */
@@ -253,6 +262,8 @@ read_entries(Reader *reader, Value *value, const Place *place)
 		/* What has no usable key is reported; nobody can ask for it. */
 		if (value->kind == VALUE_LIST || entry->key != NULL)
 			append_entry(value, &last, entry);
+		else
+			value->is_incomplete = true;
 	}
 	if (value->kind == VALUE_MAP)
 		find_duplicates(reader, value, place);

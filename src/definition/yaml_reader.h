@@ -31,6 +31,7 @@ typedef struct Value
 	int			line;
 	const char *text;			/* of a scalar */
 	bool		is_quoted;		/* ... given in quotes: text, never a number */
+	bool		is_incomplete;	/* an entry was left out (reported) */
 	int			nentries;
 	struct Entry *entries;		/* of a list or map, in order */
 } Value;
