@@ -6,7 +6,7 @@
 #   make check SUITES="unit regress" TESTS="ready"
 #   make demo             the main job on a throw-away server
 #   make installcheck     pg_regress against an installed, running server
-#   make unit model lint  without any server
+#   make unit fuzz model lint   without any server
 #   make setup            install what building and testing need (Debian)
 #
 # Settings: PG_CONFIG, CLIENT_BINDIR (where the client goes, default: where
@@ -18,7 +18,7 @@ PG_CONFIG  ?= pg_config
 
 # Goals that work before anything is installed: they include no PGXS, which
 # also has a "check" of its own, that only says no.
-HOUSE_GOALS = check demo setup unit model lint
+HOUSE_GOALS = check demo setup unit fuzz model lint
 GOALS      := $(or $(MAKECMDGOALS),all)
 
 .PHONY: $(HOUSE_GOALS)
@@ -28,7 +28,7 @@ ifneq ($(filter $(HOUSE_GOALS),$(GOALS)),)
 check:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/check $(SUITES)
 
-unit model:
+unit fuzz model:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/check --no-setup $@
 
 demo:
@@ -53,7 +53,7 @@ MODULE_big = dfsmr
 SOURCES    = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS       = $(SOURCES:.c=.o)
 PGFILEDESC = "dfsmr - distributed finite state machine runner"
-SHLIB_LINK = -lyaml
+SHLIB_LINK = -lyaml -lm
 
 INSTALL_SQL = $(sort $(wildcard install/*.sql))
 DATA_built  = $(EXTENSION)--$(EXTVERSION).sql
