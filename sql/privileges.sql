@@ -82,7 +82,7 @@ CREATE TEMP VIEW priv_allowed AS
      WHERE m.type IN ('function', 'procedure', 'view') AND r.rolname LIKE 'regress\_priv%';
 SELECT name, CASE WHEN view THEN 'view' ELSE 'function' END AS kind,
        string_agg(substring(rolname FROM 'regress_priv.(\w+)'), ' ' ORDER BY rolname) AS allowed
-  FROM priv_allowed WHERE allowed GROUP BY name, view ORDER BY view, name;
+  FROM priv_allowed WHERE allowed GROUP BY name, view ORDER BY view, name COLLATE "C";
 -- Nobody may call these: the wall's own.
 SELECT name FROM priv_allowed WHERE NOT allowed AND rolname = 'regress_priv_chief' ORDER BY name;
 -- No one but the owner touches a table or a sequence.
