@@ -25,7 +25,8 @@
 
 /*
  * Look after so long without a notification: while the server's notification
- * queue is more than half full they are held back.
+ * queue is more than half full they are held back.  If there is nothing, the
+ * cursor is moved to now, so that it does not grow old.
  */
 #define QUIET_TIME 10000
 
@@ -34,6 +35,7 @@ typedef enum Step
 {
 	STEP_LISTEN,				/* before reading, so that nothing falls between */
 	STEP_NOW,					/* ask for the cursor that means now */
+	STEP_MOVE,					/* move the cursor to now, unless it misses something */
 	STEP_READ,
 	STEP_WAIT					/* for a notification */
 } Step;
@@ -121,6 +123,11 @@ send_step(Follower *follower)
 		case STEP_NOW:
 			query_init(&query, "SELECT dfsmr.changes_cursor()");
 			break;
+		case STEP_MOVE:
+			query_init(&query, "SELECT dfsmr.changes_cursor(");
+			query_value(&query, follower->cursor, "text");
+			query_text(&query, ")");
+			break;
 		default:
 			query_init(&query, "SELECT c.cursor, pg_catalog.row_to_json(c), c.at, c.kind, c.machine,"
 					   " c.version, c.instance, c.key, c.visit, c.attempt, c.prev_node,"
@@ -139,6 +146,13 @@ set_cursor(Follower *follower, const char *cursor)
 {
 	free(follower->cursor);
 	follower->cursor = duplicate(cursor);
+}
+
+static void
+wait_for_more(Follower *follower)
+{
+	follower->step = STEP_WAIT;
+	follower->act_at = monotonic_ms() + QUIET_TIME;
 }
 
 /* Take the answer to the current step and choose the next. */
@@ -172,6 +186,15 @@ take_answer(Follower *follower, PGresult *result)
 			follower->from_now = false;
 			follower->step = STEP_READ;
 			break;
+		case STEP_MOVE:
+			if (strcmp(follower->cursor, PQgetvalue(result, 0, 0)) == 0)
+				follower->step = STEP_READ;
+			else
+			{
+				set_cursor(follower, PQgetvalue(result, 0, 0));
+				wait_for_more(follower);
+			}
+			break;
 		default:
 			for (int r = 0; r < rows; r++)
 				if (follower->machine == NULL ||
@@ -182,8 +205,7 @@ take_answer(Follower *follower, PGresult *result)
 				set_cursor(follower, PQgetvalue(result, rows - 1, C_CURSOR));
 			if (rows < PAGE_ROWS)
 			{
-				follower->step = STEP_WAIT;
-				follower->act_at = monotonic_ms() + QUIET_TIME;
+				wait_for_more(follower);
 				follower->done = follower->once;
 			}
 			break;
@@ -226,7 +248,10 @@ take_event(Follower *follower, LinkEvent event)
 			break;
 	}
 	if (follower->step == STEP_WAIT && had_notifications(&follower->link))
+	{
 		follower->step = STEP_READ;
+		follower->act_at = 0;
+	}
 }
 
 static int
@@ -251,7 +276,7 @@ follow(Follower *follower)
 		if (follower->link.state == LINK_IDLE)
 		{
 			if (follower->step == STEP_WAIT && monotonic_ms() >= follower->act_at)
-				follower->step = STEP_READ;
+				follower->step = follower->cursor ? STEP_MOVE : STEP_READ;
 			if (follower->step != STEP_WAIT && monotonic_ms() >= follower->act_at)
 				send_step(follower);
 		}

@@ -251,7 +251,7 @@ command_graph(const Command *command, int argc, char **argv)
 	const char *format_name = NULL;
 	const Option options[] = {
 		{"version", 0, OPTION_NUMBER, &version, "VERSION", "that version (default: the current one)"},
-		{"format", 'f', OPTION_TEXT, &format_name, "FORMAT", "dot (the default) or mermaid"},
+		{"format", 'f', OPTION_TEXT, &format_name, "FORMAT", "mermaid (the default) or dot"},
 		NO_OPTION
 	};
 	const char **arguments = allocate(sizeof(char *) * (size_t) argc);

@@ -32,10 +32,8 @@
 
 #if defined(__GNUC__)
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
-#define no_return __attribute__((noreturn))
 #else
 #define printf_like(f, a)
-#define no_return
 #endif
 
 /*
@@ -83,7 +81,7 @@ extern bool read_stream(FILE *stream, Buffer *buffer);
 /* ---- message.c: what is said on standard error ---- */
 
 extern void complain(const char *fmt,...) printf_like(1, 2);
-extern void die(int status, const char *fmt,...) no_return printf_like(2, 3);
+_Noreturn extern void die(int status, const char *fmt,...) printf_like(2, 3);
 extern int	sqlstate_exit(const char *sqlstate);
 extern bool is_sqlstate(const PGresult *result, const char *sqlstate);
 extern bool is_passing_error(const PGresult *result);
@@ -143,7 +141,7 @@ extern Common common;
 extern int	parse_arguments(const Command *command, const Option *options,
 							int argc, char **argv, const char **arguments);
 extern int	parse_common(int argc, char **argv);
-extern void usage_error(const Command *command, const char *fmt,...) no_return printf_like(2, 3);
+_Noreturn extern void usage_error(const Command *command, const char *fmt,...) printf_like(2, 3);
 extern const char *argument_or_null(const char **arguments, int count, int index);
 
 /* ---- query.c: a statement and its parameters ---- */

@@ -165,12 +165,12 @@ is_broken(const Link *link)
 int64_t
 link_deadline(const Link *link)
 {
+	if (is_broken(link))
+		return 0;
 	if (link->state == LINK_DOWN)
 		return link->retry_at;
 	if (link->state == LINK_CONNECTING)
 		return link->give_up_at;
-	if (is_broken(link))
-		return 0;
 	return INT64_MAX;
 }
 

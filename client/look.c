@@ -77,15 +77,19 @@ command_instances(const Command *command, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Show what a function of one instance returns. */
+/* Show what a function of one instance returns; a table has those columns. */
 static int
-show_of_instance(const Command *command, int argc, char **argv, const char *sql, const char *nothing)
+show_of_instance(const Command *command, int argc, char **argv,
+				 const char *function, const char *columns, const char *nothing)
 {
 	const char **arguments = allocate(sizeof(char *) * (size_t) argc);
 	Query		query;
 
 	parse_arguments(command, NULL, argc, argv, arguments);
-	query_init(&query, sql);
+	query_init(&query, "SELECT ");
+	query_text(&query, common.json ? "f.*" : columns);
+	query_text(&query, " FROM ");
+	query_call(&query, function);
 	query_argument(&query, "instance", arguments[0], "uuid");
 	query_end(&query);
 	query_text(&query, " AS f");
@@ -98,13 +102,15 @@ show_of_instance(const Command *command, int argc, char **argv, const char *sql,
 int
 command_history(const Command *command, int argc, char **argv)
 {
-	return show_of_instance(command, argc, argv, "SELECT f.* FROM dfsmr.history(", "no changes");
+	return show_of_instance(command, argc, argv, "history",
+							"f.seq, f.at, f.kind, f.prev_node, f.transition, f.node, f.visit,"
+							" f.attempt, f.client, f.note, f.data", "no changes");
 }
 
 int
 command_allowed(const Command *command, int argc, char **argv)
 {
-	return show_of_instance(command, argc, argv, "SELECT f.* FROM dfsmr.allowed(", "no transition is allowed");
+	return show_of_instance(command, argc, argv, "allowed", "f.*", "no transition is allowed");
 }
 
 int

@@ -66,7 +66,7 @@ print_help(const Command *command, const Option *options)
 	print_options(common_options, options);
 }
 
-static void no_return
+_Noreturn static void
 print_version(void)
 {
 	printf("dfsmr " DFSMR_VERSION "\n");

@@ -87,20 +87,21 @@ query_object(Query *query, const char *name, const char *object, const OptionLis
 	}
 	for (int i = 0; i < pairs->count; i++)
 	{
-		const char *equals = strchr(pairs->items[i], '=');
-		bool		is_json;
+		const char *pair = pairs->items[i];
+		size_t		length = strcspn(pair, "=");
+		const char *value = pair + length + 1;
+		bool		is_json = length > 0 && pair[length - 1] == ':';
 		char	   *key;
 
-		if (equals == NULL || equals == pairs->items[i])
-			usage_error(NULL, "\"%s\" is neither name=value nor name:=json", pairs->items[i]);
-		is_json = equals[-1] == ':';
-		key = duplicate(pairs->items[i]);
-		key[equals - pairs->items[i] - (is_json ? 1 : 0)] = '\0';
+		if (pair[length] == '\0' || length == (is_json ? 1 : 0))
+			usage_error(NULL, "\"%s\" is neither NAME=TEXT nor NAME:=JSON", pair);
+		key = duplicate(pair);
+		key[length - (is_json ? 1 : 0)] = '\0';
 
 		buffer_printf(&query->sql, "%spg_catalog.jsonb_build_object(", joint);
 		query_value(query, key, "text");
 		query_text(query, ", ");
-		query_value(query, equals + 1, is_json ? "jsonb" : "text");
+		query_value(query, value, is_json ? "jsonb" : "text");
 		query_text(query, ")");
 		joint = " || ";
 	}

@@ -52,6 +52,13 @@ parse_when(char *when, ExitRule *rule)
 	return true;
 }
 
+_Noreturn static void
+refuse_rule(const Command *command, const char *text)
+{
+	usage_error(command, "--on-exit takes N=TRANSITION, N-M=TRANSITION, signal=TRANSITION or"
+				" other=TRANSITION, not \"%s\"", text);
+}
+
 /* Set up the rules: the given ones, then those that hold anyway. */
 void
 rules_init(Worker *worker, const Command *command, const OptionList *given)
@@ -61,15 +68,17 @@ rules_init(Worker *worker, const Command *command, const OptionList *given)
 	{
 		ExitRule   *rule = &worker->rules[worker->nrules++];
 		char	   *text = duplicate(given->items[i]);
-		char	   *equals = strchr(text, '=');
+		size_t		length = strcspn(text, "=");
+		const char *transition = given->items[i] + length + 1;
 
-		if (equals)
-			*equals = '\0';
-		if (equals == NULL || equals[1] == '\0' || !parse_when(text, rule))
-			usage_error(command, "--on-exit takes N=TRANSITION, N-M=TRANSITION, signal=TRANSITION or"
-						" other=TRANSITION, not \"%s\"", given->items[i]);
+		if (text[length] == '\0' || transition[0] == '\0')
+			refuse_rule(command, given->items[i]);
+		text[length] = '\0';
+		if (!parse_when(text, rule))
+			refuse_rule(command, given->items[i]);
+		free(text);
 		/* No transition has such a name. */
-		rule->transition = strcmp(equals + 1, "-") == 0 ? NULL : equals + 1;
+		rule->transition = strcmp(transition, "-") == 0 ? NULL : transition;
 		rule->stop = false;
 	}
 	memcpy(worker->rules + worker->nrules, default_rules, sizeof(default_rules));
