@@ -77,10 +77,10 @@ define_sizes(void)
 				"About 200 bytes and two ready sets each; the least used one makes room.",
 				&dfsmr_max_sets, 128, 4, 100000);
 	define_size("dfsmr.set_size", "Entries of a ready set.",
-				"48 bytes each, twice for every node.",
+				"56 bytes each, twice for every node.",
 				&dfsmr_set_size, 1024, 4, 1000000);
 	define_size("dfsmr.timer_set_size", "Timers, and delayed tasks, on the board, per database.",
-				"48 bytes each, twice.",
+				"56 bytes each, twice.",
 				&dfsmr_timer_set_size, 8192, 4, 10000000);
 	define_size("dfsmr.max_waiters", "Calls of ready() that may wait at a time, per database.",
 				"About 160 bytes each. One more does not wait.",

@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * board_internal.h
+ *	  The structures of the board, for the files that work on them.
+ *
+ * Lock order: the directory lock (which board belongs to which database), then
+ * the lock of one board.  A board's lock guards all of its fields but those
+ * marked atomic; it is held for a few hundred instructions, and beneath it
+ * there is no catalog access, no allocation and no error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_BOARD_INTERNAL_H
+#define DFSMR_BOARD_INTERNAL_H
+
+#include "board.h"
+#include "machine.h"
+#include "ordered_set.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "utils/hsearch.h"
+
+#define CLIENT_MAX 63
+
+/* Which node of which machine, over all versions. */
+typedef struct NodeName
+{
+	char		machine[DFSMR_NAME_MAX + 1];
+	char		node[DFSMR_NAME_MAX + 1];
+} NodeName;
+
+#define FIRSTS 0				/* ready for their first attempt */
+#define RETRIES 1
+
+/* The ready sets of one node. */
+typedef struct NodeSet
+{
+	NodeName	name;
+	bool		used;
+	uint16		generation;		/* tells a slot from its earlier life */
+	uint64		last_used;		/* for making room */
+	OrderedSet	ready[2];		/* FIRSTS, RETRIES */
+} NodeSet;
+
+/* Who works on what. */
+typedef struct Lease
+{
+	pg_uuid_t	instance;		/* hash key */
+	int32		visit;
+	int32		attempt;		/* 0 while pending */
+	int32		deliveries;
+	int32		node;			/* slot of the node set the hint came from */
+	TimestampTz claimed_at;
+	TimestampTz expires_at;
+	TimestampTz check_at;		/* heap key: expires_at, or later after a failed try */
+	ItemPointerData tid;
+	bool		pending;		/* taken, but the row has not been looked at yet */
+	bool		expiring;		/* the scheduler is taking it back */
+	int			owner;			/* pgprocno of who looks at the row */
+	int			heap_index;		/* place in expiry, -1 while pending */
+	char		client[CLIENT_MAX + 1];
+} Lease;
+
+/* One call of ready() that waits. */
+typedef struct Waiter
+{
+	NodeName	filter;			/* empty strings match all */
+	bool		used;
+	bool		woken;
+	int			procno;
+	int			woken_for;		/* slot of the node set that woke it, or -1 */
+	int			prev;			/* queue of those not woken, in order of arrival */
+	int			next;
+} Waiter;
+
+/* An entry that could not be worked on now: its row is locked, or bad. */
+typedef struct Postponed
+{
+	SetEntry	entry;
+	TimestampTz retry_at;
+	int			tries;
+} Postponed;
+
+#define MAX_POSTPONED 64
+
+struct Board
+{
+	/* identity; guarded by the directory lock */
+	Oid			database;
+	Oid			extension;
+	pg_uuid_t	installation;
+
+	LWLock	   *lock;
+
+	/* atomic: the scheduler's pgprocno, or -1 */
+	pg_atomic_uint32 scheduler;
+	/* atomic: raised whenever a definition or a pause changes */
+	pg_atomic_uint64 definition_counter;
+
+	/* the clock: wall time at a moment of the monotonic clock */
+	TimestampTz clock_wall;
+	int64		clock_monotonic;
+	int64		clock_offset;	/* injected by tick(now) */
+
+	/*
+	 * Every task whose ready_at is not later is treated as due: it belongs
+	 * into a ready set, not into the delayed one.  Never goes back.
+	 */
+	TimestampTz due_until;
+	/* nothing is fired before: rows arrived that no call wrote */
+	TimestampTz quiet_until;
+
+	OrderedSet	timers;			/* timer nodes, and parked ones with a timeout */
+	OrderedSet	delayed;		/* tasks that become due later */
+	Postponed	postponed[MAX_POSTPONED];
+	int			npostponed;
+	bool		postponed_lost; /* there was no room: look at all again */
+	TimestampTz postponed_retry;	/* ... but not before */
+
+	HTAB	   *node_index;		/* NodeName -> slot */
+	NodeSet    *nodes;
+	int			nnodes_used;
+	uint64		use_counter;
+
+	HTAB	   *leases;
+	Lease	  **expiry;			/* binary heap by check_at */
+	int			nexpiry;
+	int			npending;
+	bool		leases_full_logged;
+
+	Waiter	   *waiters;
+	int			waiter_free;	/* list through next */
+	int			waiter_first;
+	int			waiter_last;
+	int			nwaiters;
+
+	/* somebody waits here for a refill to end */
+	ConditionVariable refilled;
+
+	TransactionId *prepared;	/* prepared transactions to watch */
+	int			nprepared;
+	bool		prepared_overflow;
+
+	/* counters for the view status */
+	uint64		claims;
+	uint64		stale_hints;
+	uint64		wakeups;
+	uint64		resets;
+	uint64		repairs;
+	uint64		audits;
+};
+
+/* board.c */
+extern void board_reset_sets(Board *board);
+extern void board_empty(Board *board);
+extern Board *board_slot(int i);
+extern TimestampTz board_now_locked(Board *board);
+
+/* The board of this identity, in a free slot if need be; NULL: none is free. */
+extern Board *board_claim_slot(Oid database, Oid extension, const pg_uuid_t *installation);
+extern void board_raise_definition_counter(Board *board);
+
+/*
+ * Move tasks that have become due by now into their ready sets and wake
+ * waiters for them.  When more is due than the delayed set knows of, all
+ * ready sets forget what they know instead and refill from the heap.  Lock held.
+ */
+extern void board_promote(Board *board, TimestampTz now);
+
+/* The moment at which the next delayed task is due, as far as known. */
+extern TimestampTz board_next_delayed(Board *board);
+
+/* node_set.c; lock held */
+extern int	node_set_find(Board *board, const NodeName *name);
+extern int	node_set_get(Board *board, const NodeName *name);
+extern void node_set_touch(Board *board, int slot);
+
+/* Offer a ready task: insert it if it sorts before the frontier. */
+extern InsertResult node_set_offer(Board *board, const NodeName *name, bool retry,
+								   const SetEntry *entry);
+
+extern void node_name_set(NodeName *name, const char *machine, const char *node);
+
+#endif							/* DFSMR_BOARD_INTERNAL_H */

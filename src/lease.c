@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.c
+ *	  Leases: who works on what, and until when.
+ *
+ * A hash table by instance, and a binary heap of the leases that hold by the
+ * time at which they are to be looked at.  The server's own heap
+ * (lib/binaryheap.h) cannot move an element, which every heartbeat does.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "lease.h"
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+/* ------------------------------------------------------- heap by check_at */
+
+static void
+heap_put(Board *board, int i, Lease *lease)
+{
+	board->expiry[i] = lease;
+	lease->heap_index = i;
+}
+
+/* Move the lease from its place to where its time belongs. */
+static void
+heap_settle(Board *board, Lease *lease)
+{
+	Lease	  **heap = board->expiry;
+	int			i = lease->heap_index;
+
+	while (i > 0 && lease->check_at < heap[(i - 1) / 2]->check_at)
+	{
+		heap_put(board, i, heap[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= board->nexpiry)
+			break;
+		if (child + 1 < board->nexpiry &&
+			heap[child + 1]->check_at < heap[child]->check_at)
+			child++;
+		if (heap[child]->check_at >= lease->check_at)
+			break;
+		heap_put(board, i, heap[child]);
+		i = child;
+	}
+	heap_put(board, i, lease);
+}
+
+static void
+heap_remove(Board *board, Lease *lease)
+{
+	int			i = lease->heap_index;
+	Lease	   *last;
+
+	if (i < 0)
+		return;
+	last = board->expiry[--board->nexpiry];
+	lease->heap_index = -1;
+	if (last != lease)
+	{
+		heap_put(board, i, last);
+		heap_settle(board, last);
+	}
+}
+
+/* ----------------------------------------------------------------- leases */
+
+Lease *
+lease_find(Board *board, const pg_uuid_t *instance)
+{
+	return hash_search(board->leases, instance, HASH_FIND, NULL);
+}
+
+Lease *
+lease_find_exact(Board *board, const pg_uuid_t *instance, int visit, int attempt)
+{
+	Lease	   *lease = lease_find(board, instance);
+
+	if (lease != NULL && !lease->pending &&
+		lease->visit == visit && lease->attempt == attempt)
+		return lease;
+	return NULL;
+}
+
+Lease *
+lease_find_pending(Board *board, const pg_uuid_t *instance, int visit)
+{
+	Lease	   *lease = lease_find(board, instance);
+
+	if (lease != NULL && lease->pending && lease->visit == visit &&
+		lease->owner == MyProc->pgprocno)
+		return lease;
+	return NULL;
+}
+
+LeaseTaken
+lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
+{
+	bool		found;
+	Lease	   *lease = hash_search(board->leases, &hint->key.id, HASH_ENTER_NULL, &found);
+
+	*result = NULL;
+	if (lease == NULL)
+		return LEASE_TABLE_FULL;
+	if (found)
+	{
+		if (lease->visit >= hint->visit)
+			return lease->pending && lease->visit == hint->visit ? LEASE_PENDING : LEASE_HELD;
+		if (lease->pending)
+			board->npending--;
+		heap_remove(board, lease);
+	}
+	memset((char *) lease + sizeof(pg_uuid_t), 0, sizeof(Lease) - sizeof(pg_uuid_t));
+	lease->visit = hint->visit;
+	lease->node = node;
+	lease->tid = hint->tid;
+	lease->pending = true;
+	lease->owner = MyProc->pgprocno;
+	lease->heap_index = -1;
+	board->npending++;
+	*result = lease;
+	return LEASE_TAKEN;
+}
+
+void
+lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *client,
+		   TimestampTz claimed_at, TimestampTz expires_at, ItemPointer tid)
+{
+	if (lease->pending)
+		board->npending--;
+	lease->pending = false;
+	lease->attempt = attempt;
+	lease->deliveries = deliveries;
+	lease->claimed_at = claimed_at;
+	lease->expires_at = lease->check_at = expires_at;
+	lease->tid = *tid;
+	strlcpy(lease->client, client, sizeof(lease->client));
+	if (lease->heap_index < 0)
+		lease->heap_index = board->nexpiry++;
+	heap_settle(board, lease);
+}
+
+void
+lease_set_expiry(Board *board, Lease *lease, TimestampTz expires_at)
+{
+	lease->expires_at = expires_at;
+	lease_check_again(board, lease, expires_at);
+}
+
+void
+lease_check_again(Board *board, Lease *lease, TimestampTz at)
+{
+	lease->check_at = at;
+	if (lease->heap_index >= 0)
+		heap_settle(board, lease);
+}
+
+Lease *
+lease_first(Board *board)
+{
+	return board->nexpiry > 0 ? board->expiry[0] : NULL;
+}
+
+void
+lease_drop(Board *board, Lease *lease)
+{
+	if (lease->pending)
+		board->npending--;
+	heap_remove(board, lease);
+	hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
+}
+
+void
+lease_drop_before_visit(Board *board, const pg_uuid_t *instance, int visit)
+{
+	Lease	   *lease = lease_find(board, instance);
+
+	if (lease != NULL && lease->visit < visit)
+		lease_drop(board, lease);
+}
+
+void
+lease_forget_all(Board *board)
+{
+	HASH_SEQ_STATUS scan;
+	Lease	   *lease;
+
+	hash_seq_init(&scan, board->leases);
+	while ((lease = hash_seq_search(&scan)) != NULL)
+		hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
+	board->nexpiry = 0;
+	board->npending = 0;
+}

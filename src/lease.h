@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.h
+ *	  Leases: who works on what, and until when.
+ *
+ * At most one lease per instance.  The table decides between two processes
+ * that took hints for the same instance: the hint with the higher visit wins,
+ * since it proves that the lower one is over.  Every operation names instance,
+ * visit and attempt and does nothing when the lease is another's: callbacks of
+ * two processes run in no particular order.
+ *
+ * All functions but those that load and save the file want the lock held.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_LEASE_H
+#define DFSMR_LEASE_H
+
+#include "board_internal.h"
+
+typedef enum LeaseTaken
+{
+	LEASE_TAKEN,
+	LEASE_HELD,					/* by somebody, for this visit: the hint is void */
+	LEASE_PENDING,				/* somebody looks at the row: leave the hint there */
+	LEASE_TABLE_FULL
+} LeaseTaken;
+
+extern Lease *lease_find(Board *board, const pg_uuid_t *instance);
+
+/* The lease of this very claim, or NULL. */
+extern Lease *lease_find_exact(Board *board, const pg_uuid_t *instance,
+							   int visit, int attempt);
+
+/* Take a pending lease for the row that a hint points to. */
+extern LeaseTaken lease_take(Board *board, const SetEntry *hint, int node, Lease **lease);
+
+/* The pending lease that this process took for the visit, or NULL. */
+extern Lease *lease_find_pending(Board *board, const pg_uuid_t *instance, int visit);
+
+/* The row is right: from now on the lease holds and runs out at expires_at. */
+extern void lease_hold(Board *board, Lease *lease, int attempt, int deliveries,
+					   const char *client, TimestampTz claimed_at,
+					   TimestampTz expires_at, ItemPointer tid);
+
+extern void lease_set_expiry(Board *board, Lease *lease, TimestampTz expires_at);
+
+/* After a failed try to take it back: try again then. */
+extern void lease_check_again(Board *board, Lease *lease, TimestampTz at);
+
+/* The lease that runs out first, or NULL. */
+extern Lease *lease_first(Board *board);
+
+extern void lease_drop(Board *board, Lease *lease);
+
+/* Drop whatever lease the instance has for a visit before this one. */
+extern void lease_drop_before_visit(Board *board, const pg_uuid_t *instance, int visit);
+
+extern void lease_forget_all(Board *board);
+
+/* lease_file.c: a planned restart forgets no lease. */
+extern void lease_file_load(void);
+extern void lease_file_save(int code, Datum arg);
+
+#endif							/* DFSMR_LEASE_H */

@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * waiter.c
+ *	  Calls of ready() that sleep until work comes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "waiter.h"
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+/* The place of this process, while it waits. */
+static Board *my_board = NULL;
+static int	my_place = -1;
+
+void
+waiter_init(Board *board)
+{
+	board->waiter_first = board->waiter_last = -1;
+	board->nwaiters = 0;
+	for (int i = 0; i < dfsmr_max_waiters; i++)
+	{
+		board->waiters[i].used = false;
+		board->waiters[i].next = i + 1 < dfsmr_max_waiters ? i + 1 : -1;
+	}
+	board->waiter_free = 0;
+}
+
+static void
+unlink_waiter(Board *board, int place)
+{
+	Waiter	   *waiter = &board->waiters[place];
+
+	if (waiter->prev >= 0)
+		board->waiters[waiter->prev].next = waiter->next;
+	else
+		board->waiter_first = waiter->next;
+	if (waiter->next >= 0)
+		board->waiters[waiter->next].prev = waiter->prev;
+	else
+		board->waiter_last = waiter->prev;
+	board->nwaiters--;
+}
+
+bool
+waiter_enqueue(Board *board, const NodeName *filter)
+{
+	Waiter	   *waiter;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (board->waiter_free < 0)
+	{
+		LWLockRelease(board->lock);
+		return false;
+	}
+	my_board = board;
+	my_place = board->waiter_free;
+	waiter = &board->waiters[my_place];
+	board->waiter_free = waiter->next;
+
+	waiter->filter = *filter;
+	waiter->used = true;
+	waiter->woken = false;
+	waiter->woken_for = -1;
+	waiter->procno = MyProc->pgprocno;
+	waiter->next = -1;
+	waiter->prev = board->waiter_last;
+	if (board->waiter_last >= 0)
+		board->waiters[board->waiter_last].next = my_place;
+	else
+		board->waiter_first = my_place;
+	board->waiter_last = my_place;
+	board->nwaiters++;
+	LWLockRelease(board->lock);
+	return true;
+}
+
+bool
+waiter_woken(void)
+{
+	bool		woken;
+
+	LWLockAcquire(my_board->lock, LW_SHARED);
+	woken = my_board->waiters[my_place].woken;
+	LWLockRelease(my_board->lock);
+	return woken;
+}
+
+void
+waiter_leave(bool satisfied)
+{
+	Board	   *board = my_board;
+	Waiter	   *waiter;
+	bool		pass_on;
+	int			woken_for;
+
+	if (my_place < 0)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	waiter = &board->waiters[my_place];
+	if (!waiter->woken)
+		unlink_waiter(board, my_place);
+	pass_on = waiter->woken && !satisfied;
+	woken_for = waiter->woken_for;
+	waiter->used = false;
+	waiter->next = board->waiter_free;
+	board->waiter_free = my_place;
+	my_place = -1;
+	my_board = NULL;
+	if (pass_on)
+	{
+		NodeSet    *set = woken_for >= 0 ? &board->nodes[woken_for] : NULL;
+
+		/* What woke us may be gone; what may still be there wakes the next. */
+		if (set == NULL || !set->used)
+			waiter_wake_all(board);
+		else if (set->ready[FIRSTS].count > 0 || set->ready[RETRIES].count > 0 ||
+				 !ordered_set_is_complete(&set->ready[FIRSTS]) ||
+				 !ordered_set_is_complete(&set->ready[RETRIES]))
+			waiter_wake(board, &set->name, 1);
+	}
+	LWLockRelease(board->lock);
+}
+
+static void
+wake_place(Board *board, int place, int node)
+{
+	Waiter	   *waiter = &board->waiters[place];
+
+	unlink_waiter(board, place);
+	waiter->woken = true;
+	waiter->woken_for = node;
+	board->wakeups++;
+	SetLatch(&ProcGlobal->allProcs[waiter->procno].procLatch);
+}
+
+static bool
+matches(const Waiter *waiter, const NodeName *node)
+{
+	return (waiter->filter.machine[0] == '\0' ||
+			strcmp(waiter->filter.machine, node->machine) == 0) &&
+		(waiter->filter.node[0] == '\0' ||
+		 strcmp(waiter->filter.node, node->node) == 0);
+}
+
+void
+waiter_wake(Board *board, const NodeName *node, int n)
+{
+	int			place = board->waiter_first;
+	int			slot = -1;
+
+	if (place >= 0 && n > 0)
+		slot = node_set_find(board, node);
+	while (place >= 0 && n > 0)
+	{
+		int			next = board->waiters[place].next;
+
+		if (matches(&board->waiters[place], node))
+		{
+			wake_place(board, place, slot);
+			n--;
+		}
+		place = next;
+	}
+}
+
+void
+waiter_wake_all(Board *board)
+{
+	while (board->waiter_first >= 0)
+		wake_place(board, board->waiter_first, -1);
+}

@@ -1,0 +1,572 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_notes.c
+ *	  What a transaction did, noted until the board may learn of it.
+ *
+ * Notes are kept in one array in the order in which they were made.  Numbers
+ * of subtransactions only grow, and one that begins while another runs lies
+ * within it: so what a rollback to a savepoint undoes is the tail of the array
+ * from the first note with that number or a higher one, and the end of a
+ * subtransaction that commits needs no work.
+ *
+ * A very large transaction notes no single rows any more but, per set, the
+ * lowest key and a count: applying that draws the frontier back.  Notes that
+ * belong to a lease stay single; there are no more of them than leases.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "xact_notes.h"
+
+#include "access/xact.h"
+#include "lease.h"
+#include "refill.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "waiter.h"
+
+/* From this many notes on, rows without a lease are summed up. */
+#define SINGLE_NOTES 1000
+
+/* The moment of quiet after rows that no call wrote. */
+#define QUIET_USECS (2 * USECS_PER_SEC)
+
+typedef enum NoteKind
+{
+	NOTE_WRITE,
+	NOTE_SUM,
+	NOTE_CLAIM,
+	NOTE_EXPIRING,
+	NOTE_VOID
+} NoteKind;
+
+/* Many rows of one set: what sorts lowest among them, and how many. */
+typedef struct SetSum
+{
+	bool		any;
+	EntryKey	ready;			/* lowest key in the ready set */
+	EntryKey	timed;			/* lowest key among timers or delayed tasks */
+	int			count;
+} SetSum;
+
+typedef struct Note
+{
+	NoteKind	kind;
+	SubTransactionId subid;
+	union
+	{
+		struct
+		{
+			RowImage	before;
+			RowImage	after;
+			int			ended_attempt;
+		}			write;
+		struct
+		{
+			const NodeName *name;
+			NodeKind	kind;
+			bool		retry;
+			SetSum		before;
+			SetSum		after;
+		}			sum;
+		struct
+		{
+			const NodeName *name;
+			bool		retry;
+			SetEntry	hint;
+			int			attempt;	/* 0 while pending */
+		}			claim;
+		struct
+		{
+			pg_uuid_t	instance;
+			int			visit;
+			int			attempt;
+		}			expiring;
+	}			u;
+} Note;
+
+static Note *notes = NULL;
+static int	nnotes = 0;
+static int	notes_size = 0;
+
+/* The board that the notes are for, once there is something to tell it. */
+static Board *noted_board = NULL;
+static bool wake_scheduler = false;
+static bool definitions_changed = false;
+static bool reset_sets = false;
+static bool foreign_write = false;
+static TransactionId preparing_xid = InvalidTransactionId;
+
+static HTAB *names = NULL;
+
+const NodeName *
+node_name_intern(const char *machine, const char *node)
+{
+	NodeName	name;
+
+	if (names == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = ctl.entrysize = sizeof(NodeName);
+		ctl.hcxt = TopMemoryContext;
+		names = hash_create("dfsmr node names", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	node_name_set(&name, machine, node);
+	return hash_search(names, &name, HASH_ENTER, NULL);
+}
+
+/* Room for n more; allocated here so that callbacks need none. */
+static void
+reserve(int n)
+{
+	if (noted_board == NULL)
+		noted_board = board_get_if_available();
+	if (nnotes + n <= notes_size)
+		return;
+	if (notes == NULL)
+	{
+		notes_size = Max(n, 64);
+		notes = MemoryContextAlloc(TopMemoryContext, notes_size * sizeof(Note));
+	}
+	else
+	{
+		int			size = Max(nnotes + n, 2 * notes_size);
+
+		notes = repalloc_huge(notes, (Size) size * sizeof(Note));
+		notes_size = size;
+	}
+}
+
+static Note *
+append(NoteKind kind)
+{
+	Note	   *note = &notes[nnotes++];
+
+	Assert(nnotes <= notes_size);
+	note->kind = kind;
+	note->subid = GetCurrentSubTransactionId();
+	return note;
+}
+
+/* ------------------------------------------------------------ taking notes */
+
+static void
+sum_add(SetSum *sum, const RowImage *image)
+{
+	EntryKey	timed = image->key;
+
+	timed.rank = 0;
+	if (!sum->any || entry_key_compare(&image->key, &sum->ready) < 0)
+		sum->ready = image->key;
+	if (!sum->any || entry_key_compare(&timed, &sum->timed) < 0)
+		sum->timed = timed;
+	sum->any = true;
+	sum->count++;
+}
+
+/* Add one side of a write to the sum of its set, near the end of the array. */
+static void
+note_sum(const RowImage *image, bool before)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	Note	   *note = NULL;
+
+	if (image == NULL || image->name == NULL || image->kind == NODE_FINAL)
+		return;
+	for (int i = nnotes - 1; i >= 0 && i >= nnotes - 64; i--)
+	{
+		Note	   *there = &notes[i];
+
+		if (there->kind == NOTE_SUM && there->subid == subid &&
+			there->u.sum.name == image->name && there->u.sum.kind == image->kind &&
+			there->u.sum.retry == image->retry)
+		{
+			note = there;
+			break;
+		}
+	}
+	if (note == NULL)
+	{
+		reserve(1);
+		note = append(NOTE_SUM);
+		memset(&note->u.sum, 0, sizeof(note->u.sum));
+		note->u.sum.name = image->name;
+		note->u.sum.kind = image->kind;
+		note->u.sum.retry = image->retry;
+	}
+	sum_add(before ? &note->u.sum.before : &note->u.sum.after, image);
+}
+
+/* Does the board hold a lease of this instance? */
+static bool
+is_leased(const pg_uuid_t *instance)
+{
+	bool		leased;
+
+	LWLockAcquire(noted_board->lock, LW_SHARED);
+	leased = lease_find(noted_board, instance) != NULL;
+	LWLockRelease(noted_board->lock);
+	return leased;
+}
+
+void
+xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt)
+{
+	Note	   *note;
+
+	reserve(1);
+	if (noted_board == NULL)
+		return;
+	if (nnotes >= SINGLE_NOTES && ended_attempt == 0 &&
+		(before == NULL || !is_leased(&before->key.id)))
+	{
+		note_sum(before, true);
+		note_sum(after, false);
+		return;
+	}
+	note = append(NOTE_WRITE);
+	if (before != NULL)
+		note->u.write.before = *before;
+	else
+		note->u.write.before.name = NULL;
+	note->u.write.after = *after;
+	note->u.write.ended_attempt = ended_attempt;
+}
+
+void
+xact_note_reserve_claims(int n)
+{
+	reserve(n);
+}
+
+int
+xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint)
+{
+	Note	   *note = append(NOTE_CLAIM);
+
+	note->u.claim.name = name;
+	note->u.claim.retry = retry;
+	note->u.claim.hint = *hint;
+	note->u.claim.attempt = 0;
+	return nnotes - 1;
+}
+
+void
+xact_note_claim_held(int note, int attempt)
+{
+	notes[note].u.claim.attempt = attempt;
+}
+
+void
+xact_note_claim_void(int note)
+{
+	notes[note].kind = NOTE_VOID;
+	while (nnotes > 0 && notes[nnotes - 1].kind == NOTE_VOID)
+		nnotes--;
+}
+
+void
+xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt)
+{
+	Note	   *note = append(NOTE_EXPIRING);
+
+	note->u.expiring.instance = *instance;
+	note->u.expiring.visit = visit;
+	note->u.expiring.attempt = attempt;
+}
+
+void
+xact_note_wake_scheduler(void)
+{
+	reserve(0);
+	wake_scheduler = true;
+}
+
+void
+board_definition_changed(void)
+{
+	reserve(0);
+	definitions_changed = true;
+	if (noted_board != NULL)
+		board_raise_definition_counter(noted_board);
+}
+
+void
+xact_note_foreign_write(void)
+{
+	reserve(0);
+	foreign_write = true;
+}
+
+void
+xact_note_reset(void)
+{
+	reserve(0);
+	reset_sets = true;
+}
+
+/* ---------------------------------------------------------- telling the board */
+
+static void
+fill_entry(SetEntry *entry, const RowImage *image)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->key = image->key;
+	entry->visit = image->visit;
+	entry->tid = image->tid;
+	entry->retry = image->retry;
+	entry->node = -1;
+}
+
+static void
+offer_timed(Board *board, OrderedSet *set, SetEntry *entry)
+{
+	entry->rank = entry->key.rank;
+	entry->key.rank = 0;
+	if (ordered_set_insert(set, entry) != SET_BEHIND &&
+		ordered_set_get(set, 0)->key.at == entry->key.at)
+		board_wake_scheduler(board);
+}
+
+/* A row with this image is committed: let those find it who look for it. */
+static void
+offer(Board *board, const RowImage *image)
+{
+	SetEntry	entry;
+
+	if (image->name == NULL || !image->timed)
+		return;
+	fill_entry(&entry, image);
+	if (image->kind == NODE_TIMER || image->kind == NODE_PARKED)
+		offer_timed(board, &board->timers, &entry);
+	else if (image->kind == NODE_TASK && image->delayed && image->key.at > board->due_until)
+	{
+		entry.node = node_set_get(board, image->name);
+		if (entry.node >= 0)
+			entry.node_generation = board->nodes[entry.node].generation;
+		offer_timed(board, &board->delayed, &entry);
+	}
+	else if (image->kind == NODE_TASK)
+	{
+		node_set_offer(board, image->name, image->retry, &entry);
+		waiter_wake(board, image->name, 1);
+	}
+}
+
+/* Many rows of one set are committed: what is known ends before the lowest. */
+static void
+offer_sum(Board *board, const Note *note, const SetSum *sum)
+{
+	int			slot;
+
+	if (!sum->any)
+		return;
+	if (note->u.sum.kind != NODE_TASK)
+		ordered_set_draw_back(&board->timers, &sum->timed);
+	else
+	{
+		ordered_set_draw_back(&board->delayed, &sum->timed);
+		slot = node_set_find(board, note->u.sum.name);
+		if (slot >= 0)
+			ordered_set_draw_back(&board->nodes[slot].ready[note->u.sum.retry ? RETRIES : FIRSTS],
+								  &sum->ready);
+		waiter_wake(board, note->u.sum.name, sum->count);
+	}
+	board_wake_scheduler(board);
+}
+
+static void
+apply_committed(Board *board, const Note *note)
+{
+	if (note->kind == NOTE_SUM)
+		offer_sum(board, note, &note->u.sum.after);
+	if (note->kind == NOTE_WRITE)
+	{
+		const RowImage *after = &note->u.write.after;
+
+		if (note->u.write.ended_attempt > 0)
+		{
+			Lease	   *lease = lease_find_exact(board, &after->key.id, after->visit,
+												 note->u.write.ended_attempt);
+
+			if (lease != NULL)
+				lease_drop(board, lease);
+		}
+		lease_drop_before_visit(board, &after->key.id, after->visit);
+		offer(board, after);
+	}
+}
+
+static void
+undo_claim(Board *board, const Note *note)
+{
+	const SetEntry *hint = &note->u.claim.hint;
+	Lease	   *lease;
+
+	if (note->u.claim.attempt == 0)
+		lease = lease_find_pending(board, &hint->key.id, hint->visit);
+	else
+		lease = lease_find_exact(board, &hint->key.id, hint->visit, note->u.claim.attempt);
+	if (lease != NULL)
+		lease_drop(board, lease);
+	node_set_offer(board, note->u.claim.name, note->u.claim.retry, hint);
+	waiter_wake(board, note->u.claim.name, 1);
+}
+
+static void
+apply_aborted(Board *board, const Note *note)
+{
+	Lease	   *lease;
+
+	switch (note->kind)
+	{
+		case NOTE_WRITE:
+			offer(board, &note->u.write.before);
+			break;
+		case NOTE_SUM:
+			offer_sum(board, note, &note->u.sum.before);
+			break;
+		case NOTE_CLAIM:
+			undo_claim(board, note);
+			break;
+		case NOTE_EXPIRING:
+			lease = lease_find_exact(board, &note->u.expiring.instance,
+									 note->u.expiring.visit, note->u.expiring.attempt);
+			if (lease != NULL)
+				lease->expiring = false;
+			break;
+		case NOTE_VOID:
+			break;
+	}
+}
+
+/* What concerns the board as a whole. */
+static void
+apply_flags(Board *board, bool committed)
+{
+	if (board == NULL)
+		return;
+	if (definitions_changed)
+		board_raise_definition_counter(board);
+	if (definitions_changed || (committed && (reset_sets || foreign_write)))
+	{
+		LWLockAcquire(board->lock, LW_EXCLUSIVE);
+		if (definitions_changed)
+			waiter_wake_all(board);
+		if (committed && foreign_write)
+			board->quiet_until = board_now_locked(board) + QUIET_USECS;
+		if (committed && (reset_sets || foreign_write))
+			board_reset_sets(board);
+		LWLockRelease(board->lock);
+		wake_scheduler = true;
+	}
+	if (wake_scheduler)
+		board_wake_scheduler(board);
+}
+
+/* Apply the notes from the given one on, and forget them. */
+static void
+apply_notes(int from, bool committed)
+{
+	if (nnotes == from)
+		return;
+	LWLockAcquire(noted_board->lock, LW_EXCLUSIVE);
+	for (int i = from; i < nnotes; i++)
+	{
+		if (committed)
+			apply_committed(noted_board, &notes[i]);
+		else
+			apply_aborted(noted_board, &notes[i]);
+	}
+	LWLockRelease(noted_board->lock);
+	nnotes = from;
+}
+
+static void
+forget_all(void)
+{
+	nnotes = 0;
+	noted_board = NULL;
+	wake_scheduler = definitions_changed = reset_sets = foreign_write = false;
+	preparing_xid = InvalidTransactionId;
+	if (notes_size > 16 * SINGLE_NOTES)
+	{
+		pfree(notes);
+		notes = NULL;
+		notes_size = 0;
+	}
+}
+
+/*
+ * PREPARE TRANSACTION: what the notes say will be true when it ends, which may
+ * be in another process or after a restart.  So only its number is kept; when
+ * it has ended, the sets look into the heap again.
+ */
+static void
+watch_prepared(Board *board, TransactionId xid)
+{
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (board->nprepared < dfsmr_max_prepared)
+		board->prepared[board->nprepared++] = xid;
+	else
+		board->prepared_overflow = true;
+	LWLockRelease(board->lock);
+	board_wake_scheduler(board);
+}
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (dfsmr_debug_sleep_callback > 0 && nnotes > 0)
+				pg_usleep(dfsmr_debug_sleep_callback * 1000L);
+			apply_notes(0, true);
+			apply_flags(noted_board, true);
+			forget_all();
+			break;
+		case XACT_EVENT_ABORT:
+			refill_abandon();
+			waiter_leave(false);
+			apply_notes(0, false);
+			apply_flags(noted_board, false);
+			forget_all();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			preparing_xid = GetTopTransactionIdIfAny();
+			if (noted_board != NULL && TransactionIdIsValid(preparing_xid))
+				watch_prepared(noted_board, preparing_xid);
+			break;
+		case XACT_EVENT_PREPARE:
+			forget_all();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+subxact_callback(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			from = nnotes;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	refill_abandon();
+	waiter_leave(false);
+	while (from > 0 && notes[from - 1].subid >= mine)
+		from--;
+	apply_notes(from, false);
+}
+
+void
+xact_notes_register(void)
+{
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
+}

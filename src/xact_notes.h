@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_notes.h
+ *	  What a transaction did, noted until the board may learn of it.
+ *
+ * The board changes after commit (design rule 1).  A call notes what it did,
+ * in memory that is allocated then; the commit callback, which runs when the
+ * row is visible to others and cannot fail, applies it.  What is rolled back,
+ * also to a savepoint, never reaches the board; what it had taken off the
+ * board (a claim; a hint that was dropped because the caller's own uncommitted
+ * write hid the row) is offered again, hence the images from before.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_XACT_NOTES_H
+#define DFSMR_XACT_NOTES_H
+
+#include "board_internal.h"
+#include "machine.h"
+
+/* How a row stands to the board, before or after a write. */
+typedef struct RowImage
+{
+	const NodeName *name;		/* interned; NULL: there is no row */
+	NodeKind	kind;
+	bool		retry;
+	bool		delayed;
+	bool		timed;			/* ready_at is set: a timer, or a task */
+	int			visit;
+	EntryKey	key;			/* key.id is always the instance */
+	ItemPointerData tid;
+} RowImage;
+
+/* A claim in progress; a pointer stays valid until the next reservation. */
+typedef struct ClaimNote ClaimNote;
+
+/* The one copy of a name in this backend: lives as long as it. */
+extern const NodeName *node_name_intern(const char *machine, const char *node);
+
+/*
+ * A row was written.  before is NULL for a new row.  ended_attempt > 0: the
+ * visit goes on, but that attempt's lease is to be dropped (relinquish, expiry).
+ */
+extern void xact_note_write(const RowImage *before, const RowImage *after,
+							int ended_attempt);
+
+/* Make room for n claims, so that noting them cannot fail under the lock. */
+extern void xact_note_reserve_claims(int n);
+
+/*
+ * A hint was popped and a pending lease taken: no memory is allocated, so the
+ * lock may be held.  Returns the number of the note.
+ */
+extern int	xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint);
+
+/* The lease holds under this attempt number. */
+extern void xact_note_claim_held(int note, int attempt);
+
+/* The hint was void; nothing is to be undone. */
+extern void xact_note_claim_void(int note);
+
+/* The scheduler marked this lease as expiring; undone when it rolls back. */
+extern void xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt);
+
+/* Rows arrived that no API call wrote: look at all again, after a quiet moment. */
+extern void xact_note_foreign_write(void);
+
+/* After commit, forget what the sets know (a pause has ended). */
+extern void xact_note_reset(void);
+
+extern void xact_notes_register(void);
+
+#endif							/* DFSMR_XACT_NOTES_H */
