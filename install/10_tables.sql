@@ -47,6 +47,7 @@ CREATE TABLE dfsmr.instance (
     retry           boolean NOT NULL,       -- counts as a retry: it ran out, or came out of a retry timer
     delayed         boolean NOT NULL,       -- task that was not due when it was written
     key_held        boolean NOT NULL,       -- no other instance may have this key
+    own_priority    boolean NOT NULL,       -- given at start: replaces that of the nodes
     ready_at        timestamptz,            -- task: claimable from; timer, parked: fires at (NULL: never)
     entered_at      timestamptz NOT NULL,
     started_at      timestamptz NOT NULL,

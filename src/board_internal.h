@@ -50,7 +50,10 @@ typedef struct Lease
 	int32		visit;
 	int32		attempt;		/* 0 while pending */
 	int32		deliveries;
-	int32		node;			/* slot of the node set the hint came from */
+	int32		node;			/* slot of the node set the hint came from, */
+	uint16		node_generation;	/* ... and its generation */
+	int64		renewal;		/* what a heartbeat adds */
+	TimestampTz cutoff;			/* no heartbeat renews beyond; DT_NOEND: none */
 	TimestampTz claimed_at;
 	TimestampTz expires_at;
 	TimestampTz check_at;		/* heap key: expires_at, or later after a failed try */

@@ -18,28 +18,13 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+#include "access/tableam.h"
 
 /* 15: a prefix is reserved, before only placeholders were warned about. */
 #if PG_VERSION_NUM >= 150000
 #define mark_guc_prefix_reserved(prefix) MarkGUCPrefixReserved(prefix)
 #else
 #define mark_guc_prefix_reserved(prefix) EmitWarningsOnPlaceholders(prefix)
-#endif
-
-/*
- * Enter a row just inserted into all indexes of its table.  14: the relation
- * is an argument of its own; 16: summarizing indexes can be told apart.
- */
-#if PG_VERSION_NUM >= 160000
-#define insert_index_entries(result, slot, estate) \
-	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
-#elif PG_VERSION_NUM >= 140000
-#define insert_index_entries(result, slot, estate) \
-	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
-#else
-#define insert_index_entries(result, slot, estate) \
-	((estate)->es_result_relation_info = (result), \
-	 ExecInsertIndexTuples((slot), (estate), false, NULL, NIL))
 #endif
 
 /* 14: a hook is told whether the statement must not be scribbled on. */
@@ -150,6 +135,74 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 #include "access/genam.h"
 #define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
+/* 14: an index learns that an update left its keys alone. */
+#if PG_VERSION_NUM >= 140000
+#define index_insert_compat(index, values, isnull, tid, heap, check, unchanged, info) \
+	index_insert(index, values, isnull, tid, heap, check, unchanged, info)
+#else
+#define index_insert_compat(index, values, isnull, tid, heap, check, unchanged, info) \
+	((void) (unchanged), index_insert(index, values, isnull, tid, heap, check, info))
+#endif
+
+/* 13: no result relation; 14: no update flag; 16: only summarizing indexes. */
+#if PG_VERSION_NUM >= 160000
+#define exec_insert_index_tuples_compat(target, slot, estate, nodup, conflict, arbiters) \
+	ExecInsertIndexTuples(target, slot, estate, false, nodup, conflict, arbiters, false)
+#elif PG_VERSION_NUM >= 140000
+#define exec_insert_index_tuples_compat(target, slot, estate, nodup, conflict, arbiters) \
+	ExecInsertIndexTuples(target, slot, estate, false, nodup, conflict, arbiters)
+#else
+#define exec_insert_index_tuples_compat(target, slot, estate, nodup, conflict, arbiters) \
+	((estate)->es_result_relation_info = (target), \
+	 ExecInsertIndexTuples(slot, estate, nodup, conflict, arbiters))
+#endif
+#if PG_VERSION_NUM >= 180000
+#define exec_check_index_constraints_compat(target, slot, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(target, slot, estate, conflict, &(slot)->tts_tid, arbiters)
+#elif PG_VERSION_NUM >= 140000
+#define exec_check_index_constraints_compat(target, slot, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(target, slot, estate, conflict, arbiters)
+#else
+#define exec_check_index_constraints_compat(target, slot, estate, conflict, arbiters) \
+	((estate)->es_result_relation_info = (target), \
+	 ExecCheckIndexConstraints(slot, estate, conflict, arbiters))
+#endif
+
+/* Enter a row just inserted into all indexes of its table. */
+#define insert_index_entries(target, slot, estate) \
+	exec_insert_index_tuples_compat(target, slot, estate, false, NULL, NIL)
+
+/* 16: an update says which kinds of indexes want entries. */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes UpdateIndexes;
+#define UPDATE_NEEDS_INDEX_ENTRIES(update) ((update) != TU_None)
+#else
+typedef bool UpdateIndexes;
+#define UPDATE_NEEDS_INDEX_ENTRIES(update) (update)
+#endif
+
+/* 15: a generator of its own; a number in [0, 1). */
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#define random_fraction() pg_prng_double(&pg_global_prng_state)
+#else
+#define random_fraction() ((double) random() / ((double) MAX_RANDOM_VALUE + 1))
+#endif
+
+/* 14: integers become numerics without a function call. */
+#if PG_VERSION_NUM < 140000
+#define int64_to_numeric(n) \
+	DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(n)))
+#endif
+
+/* 14: the server can ask whether the client is still there. */
+#if PG_VERSION_NUM >= 140000
+#include "libpq/libpq.h"
+#define client_is_connected() pq_check_connection()
+#else
+#define client_is_connected() true
 #endif
 
 #endif							/* DFSMR_COMPAT_H */

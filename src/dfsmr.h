@@ -33,6 +33,13 @@
 #define DFSMR_NOT_PRELOADED			DFSMR_SQLSTATE('0', '1', '2')
 #define DFSMR_VERSION_MISMATCH		DFSMR_SQLSTATE('0', '1', '3')
 
+/* A time in the future, which no delay can make overflow. */
+static inline TimestampTz
+time_after(TimestampTz now, int64 usecs)
+{
+	return usecs < END_TIMESTAMP - 1 - now ? now + usecs : END_TIMESTAMP - 1;
+}
+
 /* Settings, defined in init.c; times are milliseconds. */
 extern int	dfsmr_default_timeout;
 extern int	dfsmr_max_wait;

@@ -73,6 +73,32 @@ heap_remove(Board *board, Lease *lease)
 
 /* ----------------------------------------------------------------- leases */
 
+/*
+ * A node with a heartbeat loses its lease that long after the last beat, and a
+ * fixed timeout cuts off a worker that still beats.  Elsewhere a heartbeat
+ * renews the lease by the node's timeout.
+ */
+LeaseTerm
+lease_term(const MachineNode *node, TimestampTz now)
+{
+	LeaseTerm	term;
+	int64		timeout = node->timeout >= 0 ? node->timeout : dfsmr_default_timeout * INT64CONST(1000);
+
+	term.claimed_at = now;
+	if (node->heartbeat >= 0)
+	{
+		term.renewal = node->heartbeat;
+		term.cutoff = node->timeout >= 0 ? time_after(now, timeout) : DT_NOEND;
+	}
+	else
+	{
+		term.renewal = timeout;
+		term.cutoff = DT_NOEND;
+	}
+	term.expires_at = Min(time_after(now, term.renewal), term.cutoff);
+	return term;
+}
+
 Lease *
 lease_find(Board *board, const pg_uuid_t *instance)
 {
@@ -121,6 +147,7 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 	memset((char *) lease + sizeof(pg_uuid_t), 0, sizeof(Lease) - sizeof(pg_uuid_t));
 	lease->visit = hint->visit;
 	lease->node = node;
+	lease->node_generation = node >= 0 ? board->nodes[node].generation : 0;
 	lease->tid = hint->tid;
 	lease->pending = true;
 	lease->owner = MyProc->pgprocno;
@@ -132,15 +159,17 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 
 void
 lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *client,
-		   TimestampTz claimed_at, TimestampTz expires_at, ItemPointer tid)
+		   const LeaseTerm *term, ItemPointer tid)
 {
 	if (lease->pending)
 		board->npending--;
 	lease->pending = false;
 	lease->attempt = attempt;
 	lease->deliveries = deliveries;
-	lease->claimed_at = claimed_at;
-	lease->expires_at = lease->check_at = expires_at;
+	lease->claimed_at = term->claimed_at;
+	lease->expires_at = lease->check_at = term->expires_at;
+	lease->renewal = term->renewal;
+	lease->cutoff = term->cutoff;
 	lease->tid = *tid;
 	strlcpy(lease->client, client, sizeof(lease->client));
 	if (lease->heap_index < 0)

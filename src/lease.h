@@ -26,6 +26,18 @@ typedef enum LeaseTaken
 	LEASE_TABLE_FULL
 } LeaseTaken;
 
+/* How long a lease holds, and how a heartbeat renews it. */
+typedef struct LeaseTerm
+{
+	TimestampTz claimed_at;
+	TimestampTz expires_at;
+	int64		renewal;
+	TimestampTz cutoff;
+} LeaseTerm;
+
+/* The term of a claim at the node, made now. */
+extern LeaseTerm lease_term(const MachineNode *node, TimestampTz now);
+
 extern Lease *lease_find(Board *board, const pg_uuid_t *instance);
 
 /* The lease of this very claim, or NULL. */
@@ -40,8 +52,7 @@ extern Lease *lease_find_pending(Board *board, const pg_uuid_t *instance, int vi
 
 /* The row is right: from now on the lease holds and runs out at expires_at. */
 extern void lease_hold(Board *board, Lease *lease, int attempt, int deliveries,
-					   const char *client, TimestampTz claimed_at,
-					   TimestampTz expires_at, ItemPointer tid);
+					   const char *client, const LeaseTerm *term, ItemPointer tid);
 
 extern void lease_set_expiry(Board *board, Lease *lease, TimestampTz expires_at);
 

@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ *
+ * instance.c
+ *	  Rows of dfsmr.instance: reading the latest, writing past triggers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "instance.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+void
+instance_table_open(InstanceTable *table, LOCKMODE lockmode)
+{
+	const ExtensionOids *oids = extension_oids_required();
+
+	memset(table, 0, sizeof(*table));
+	table->rel = table_open(oids->instance, lockmode);
+	table->pkey = index_open(oids->instance_pkey, AccessShareLock);
+	table->read_slot = table_slot_create(table->rel, NULL);
+}
+
+void
+instance_table_close(InstanceTable *table)
+{
+	if (table->target != NULL)
+	{
+		ExecCloseIndices(table->target);
+		FreeExecutorState(table->estate);
+		ExecDropSingleTupleTableSlot(table->write_slot);
+	}
+	ExecDropSingleTupleTableSlot(table->read_slot);
+	index_close(table->pkey, NoLock);
+	table_close(table->rel, NoLock);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static const char *
+read_text(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static Jsonb *
+read_jsonb(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	/* A copy, still toasted if it is: it outlives the slot. */
+	return isnull ? NULL : (Jsonb *) DatumGetPointer(datumCopy(value, false, -1));
+}
+
+static TimestampTz
+read_time(TupleTableSlot *slot, int attribute, bool *given)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	if (given != NULL)
+		*given = !isnull;
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
+
+void
+instance_read_slot(TupleTableSlot *slot, InstanceRow *row)
+{
+	Datum	   *values = slot->tts_values;
+	bool		isnull;
+
+	slot_getallattrs(slot);
+	row->tid = slot->tts_tid;
+	row->own_write = TransactionIdIsCurrentTransactionId(
+		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)));
+	row->id = *DatumGetUUIDP(values[ANUM_ID - 1]);
+	row->version = DatumGetInt32(values[ANUM_VERSION - 1]);
+	row->visit = DatumGetInt32(values[ANUM_VISIT - 1]);
+	row->attempt = DatumGetInt32(values[ANUM_ATTEMPT - 1]);
+	row->failed_attempts = DatumGetInt32(values[ANUM_FAILED_ATTEMPTS - 1]);
+	row->deliveries = DatumGetInt32(values[ANUM_DELIVERIES - 1]);
+	row->neg_priority = DatumGetInt32(values[ANUM_NEG_PRIORITY - 1]);
+	row->kind = (NodeKind) DatumGetChar(values[ANUM_KIND - 1]);
+	row->retry = DatumGetBool(values[ANUM_RETRY - 1]);
+	row->delayed = DatumGetBool(values[ANUM_DELAYED - 1]);
+	row->key_held = DatumGetBool(values[ANUM_KEY_HELD - 1]);
+	row->own_priority = DatumGetBool(values[ANUM_OWN_PRIORITY - 1]);
+	row->ready_at = read_time(slot, ANUM_READY_AT, &row->timed);
+	row->entered_at = read_time(slot, ANUM_ENTERED_AT, NULL);
+	row->started_at = read_time(slot, ANUM_STARTED_AT, NULL);
+	row->finished_at = read_time(slot, ANUM_FINISHED_AT, NULL);
+	row->has_parent = !slot->tts_isnull[ANUM_PARENT - 1];
+	if (row->has_parent)
+		row->parent = *DatumGetUUIDP(values[ANUM_PARENT - 1]);
+	row->machine = read_text(slot, ANUM_MACHINE);
+	row->node = read_text(slot, ANUM_NODE);
+	row->prev_node = read_text(slot, ANUM_PREV_NODE);
+	row->prev_transition = read_text(slot, ANUM_PREV_TRANSITION);
+	row->key = read_text(slot, ANUM_KEY);
+	row->lane = read_text(slot, ANUM_LANE);
+	row->outcome = read_text(slot, ANUM_OUTCOME);
+	row->note = read_text(slot, ANUM_NOTE);
+	row->visits = read_jsonb(slot, ANUM_VISITS);
+	row->params = read_jsonb(slot, ANUM_PARAMS);
+	row->node_params = read_jsonb(slot, ANUM_NODE_PARAMS);
+	row->data = read_jsonb(slot, ANUM_DATA);
+}
+
+bool
+instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
+{
+	ScanKeyData key;
+	IndexScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	scan = index_beginscan(table->rel, table->pkey, SnapshotSelf, NULL, 1, 0);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->read_slot);
+	if (found)
+		instance_read_slot(table->read_slot, row);
+	index_endscan(scan);
+	ExecClearTuple(table->read_slot);
+	return found;
+}
+
+bool
+instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint,
+					  InstanceRow *row)
+{
+	bool		found = false;
+
+	if (hint != NULL && ItemPointerIsValid(hint) &&
+		ItemPointerGetBlockNumber(hint) < RelationGetNumberOfBlocks(table->rel) &&
+		table_tuple_fetch_row_version(table->rel, hint, SnapshotSelf, table->read_slot))
+	{
+		bool		isnull;
+		Datum		there = slot_getattr(table->read_slot, ANUM_ID, &isnull);
+
+		if (memcmp(DatumGetUUIDP(there), id, UUID_LEN) == 0)
+		{
+			instance_read_slot(table->read_slot, row);
+			found = true;
+		}
+		ExecClearTuple(table->read_slot);
+	}
+	return found || instance_fetch(table, id, row);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+/* Open the indexes, once there is something to write. */
+static void
+prepare_writing(InstanceTable *table, bool speculative)
+{
+	const ExtensionOids *oids = extension_oids_required();
+
+	if (table->target != NULL && (table->speculative || !speculative))
+		return;
+	if (table->target != NULL)
+	{
+		ExecCloseIndices(table->target);
+		FreeExecutorState(table->estate);
+		ExecDropSingleTupleTableSlot(table->write_slot);
+	}
+	table->estate = CreateExecutorState();
+	table->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->target, table->rel, 0, NULL, 0);
+	ExecOpenIndices(table->target, speculative);
+	table->speculative = speculative;
+	table->write_slot = MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsVirtual);
+	table->own_indexes_only = true;
+	for (int i = 0; i < table->target->ri_NumIndices; i++)
+	{
+		Oid			index = RelationGetRelid(table->target->ri_IndexRelationDescs[i]);
+
+		if (index != oids->instance_pkey && index != oids->instance_key &&
+			index != oids->instance_ready && index != oids->instance_delayed &&
+			index != oids->instance_timer)
+			table->own_indexes_only = false;
+	}
+}
+
+static void
+put(TupleTableSlot *slot, int attribute, Datum value)
+{
+	slot->tts_values[attribute - 1] = value;
+	slot->tts_isnull[attribute - 1] = false;
+}
+
+static void
+put_text(TupleTableSlot *slot, int attribute, const char *text)
+{
+	if (text != NULL)
+		put(slot, attribute, CStringGetTextDatum(text));
+}
+
+static void
+put_jsonb(TupleTableSlot *slot, int attribute, Jsonb *jsonb)
+{
+	if (jsonb != NULL)
+		put(slot, attribute, PointerGetDatum(jsonb));
+}
+
+static void
+fill_slot(TupleTableSlot *slot, const InstanceRow *row)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, INSTANCE_NATTS * sizeof(bool));
+	put(slot, ANUM_ID, UUIDPGetDatum(&row->id));
+	put(slot, ANUM_VERSION, Int32GetDatum(row->version));
+	put(slot, ANUM_VISIT, Int32GetDatum(row->visit));
+	put(slot, ANUM_ATTEMPT, Int32GetDatum(row->attempt));
+	put(slot, ANUM_FAILED_ATTEMPTS, Int32GetDatum(row->failed_attempts));
+	put(slot, ANUM_DELIVERIES, Int32GetDatum(row->deliveries));
+	put(slot, ANUM_NEG_PRIORITY, Int32GetDatum(row->neg_priority));
+	put(slot, ANUM_KIND, CharGetDatum((char) row->kind));
+	put(slot, ANUM_RETRY, BoolGetDatum(row->retry));
+	put(slot, ANUM_DELAYED, BoolGetDatum(row->delayed));
+	put(slot, ANUM_KEY_HELD, BoolGetDatum(row->key_held));
+	put(slot, ANUM_OWN_PRIORITY, BoolGetDatum(row->own_priority));
+	if (row->timed)
+		put(slot, ANUM_READY_AT, TimestampTzGetDatum(row->ready_at));
+	put(slot, ANUM_ENTERED_AT, TimestampTzGetDatum(row->entered_at));
+	put(slot, ANUM_STARTED_AT, TimestampTzGetDatum(row->started_at));
+	if (row->finished_at != 0)
+		put(slot, ANUM_FINISHED_AT, TimestampTzGetDatum(row->finished_at));
+	if (row->has_parent)
+		put(slot, ANUM_PARENT, UUIDPGetDatum(&row->parent));
+	put_text(slot, ANUM_MACHINE, row->machine);
+	put_text(slot, ANUM_NODE, row->node);
+	put_text(slot, ANUM_PREV_NODE, row->prev_node);
+	put_text(slot, ANUM_PREV_TRANSITION, row->prev_transition);
+	put_text(slot, ANUM_KEY, row->key);
+	put_text(slot, ANUM_LANE, row->lane);
+	put_text(slot, ANUM_OUTCOME, row->outcome);
+	put_text(slot, ANUM_NOTE, row->note);
+	put_jsonb(slot, ANUM_VISITS, row->visits);
+	put_jsonb(slot, ANUM_PARAMS, row->params);
+	put_jsonb(slot, ANUM_NODE_PARAMS, row->node_params);
+	put_jsonb(slot, ANUM_DATA, row->data);
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * Add index entries for a new version.  The extension's own unique indexes are
+ * not checked on an update: id never changes, and the key is only ever given
+ * up, so the row's own earlier version is all that a check could meet -- and
+ * under an old snapshot it would walk through all of them.
+ */
+static void
+insert_own_index_entries(InstanceTable *table, bool update)
+{
+	const ExtensionOids *oids = extension_oids_required();
+	ResultRelInfo *target = table->target;
+	EState	   *estate = table->estate;
+	TupleTableSlot *slot = table->write_slot;
+	ExprContext *econtext = GetPerTupleExprContext(estate);
+
+	econtext->ecxt_scantuple = slot;
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		Relation	index = target->ri_IndexRelationDescs[i];
+		IndexInfo  *info = target->ri_IndexRelationInfo[i];
+		bool		same_key = update && (RelationGetRelid(index) == oids->instance_pkey ||
+										  RelationGetRelid(index) == oids->instance_key);
+		Datum		values[INDEX_MAX_KEYS];
+		bool		isnull[INDEX_MAX_KEYS];
+
+		if (!info->ii_ReadyForInserts)
+			continue;
+		if (info->ii_Predicate != NIL)
+		{
+			if (info->ii_PredicateState == NULL)
+				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
+			if (!ExecQual(info->ii_PredicateState, econtext))
+				continue;
+		}
+		FormIndexDatum(info, slot, estate, values, isnull);
+		index_insert_compat(index, values, isnull, &slot->tts_tid, table->rel,
+							info->ii_Unique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+							same_key, info);
+	}
+	ResetPerTupleExprContext(estate);
+}
+
+static void
+add_index_entries(InstanceTable *table, bool update)
+{
+	if (table->own_indexes_only)
+		insert_own_index_entries(table, update);
+	else
+		list_free(insert_index_entries(table->target, table->write_slot, table->estate));
+}
+
+/*
+ * Insert, but not beside a row with the same id or key: as INSERT … ON
+ * CONFLICT does, by looking first, then inserting speculatively.
+ */
+static bool
+insert_speculatively(InstanceTable *table, InstanceRow *existing)
+{
+	TupleTableSlot *slot = table->write_slot;
+
+	for (;;)
+	{
+		ItemPointerData conflict;
+		uint32		token;
+		bool		lost = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!exec_check_index_constraints_compat(table->target, slot, table->estate,
+												 &conflict, NIL))
+		{
+			if (table_tuple_fetch_row_version(table->rel, &conflict, SnapshotSelf,
+											  table->read_slot))
+			{
+				instance_read_slot(table->read_slot, existing);
+				ExecClearTuple(table->read_slot);
+				return false;
+			}
+			continue;
+		}
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(table->rel, slot, GetCurrentCommandId(true), 0,
+									   NULL, token);
+		list_free(exec_insert_index_tuples_compat(table->target, slot, table->estate,
+												  true, &lost, NIL));
+		table_tuple_complete_speculative(table->rel, slot, token, !lost);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (!lost)
+			return true;
+	}
+}
+
+bool
+instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing)
+{
+	bool		speculative = existing != NULL;
+
+	prepare_writing(table, speculative);
+	fill_slot(table->write_slot, row);
+	table->write_slot->tts_tableOid = RelationGetRelid(table->rel);
+	if (speculative)
+	{
+		if (!insert_speculatively(table, existing))
+			return false;
+	}
+	else
+	{
+		table_tuple_insert(table->rel, table->write_slot, GetCurrentCommandId(true), 0, NULL);
+		add_index_entries(table, false);
+	}
+	row->tid = table->write_slot->tts_tid;
+	row->own_write = true;
+	return true;
+}
+
+InstanceUpdate
+instance_update(InstanceTable *table, InstanceRow *row, bool wait)
+{
+	TM_Result	result;
+	TM_FailureData failure;
+	LockTupleMode lockmode;
+	UpdateIndexes update_indexes;
+
+	prepare_writing(table, false);
+	/* What this very command wrote cannot be written over by it again. */
+	if (row->own_write)
+		CommandCounterIncrement();
+	fill_slot(table->write_slot, row);
+	result = table_tuple_update(table->rel, &row->tid, table->write_slot,
+								GetCurrentCommandId(true), SnapshotSelf, InvalidSnapshot,
+								wait, &failure, &lockmode, &update_indexes);
+	switch (result)
+	{
+		case TM_Ok:
+			break;
+		case TM_Updated:
+		case TM_Deleted:
+			return INSTANCE_CHANGED;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return INSTANCE_LOCKED;
+		default:
+			elog(ERROR, "unexpected result %d of an update", (int) result);
+	}
+	if (UPDATE_NEEDS_INDEX_ENTRIES(update_indexes))
+		add_index_entries(table, true);
+	row->tid = table->write_slot->tts_tid;
+	row->own_write = true;
+	return INSTANCE_UPDATED;
+}
+
+RowImage
+instance_image(const InstanceRow *row)
+{
+	RowImage	image;
+
+	memset(&image, 0, sizeof(image));
+	image.name = node_name_intern(row->machine, row->node);
+	image.kind = row->kind;
+	image.retry = row->retry;
+	image.delayed = row->delayed;
+	image.timed = row->timed;
+	image.visit = row->visit;
+	image.key.at = row->ready_at;
+	image.key.id = row->id;
+	image.key.rank = row->kind == NODE_TASK ? row->neg_priority : 0;
+	image.tid = row->tid;
+	return image;
+}

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * instance.h
+ *	  Rows of dfsmr.instance: reading the latest, writing past triggers.
+ *
+ * Calls act on the latest committed state (and on what their own transaction
+ * wrote), whatever snapshot the caller has: rows are read with SnapshotSelf,
+ * which raises no serialization failure and leaves no predicate locks.  They
+ * are written through the table's access method, after the caller's rights and
+ * the edge have been checked; the row triggers are for everybody else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_INSTANCE_H
+#define DFSMR_INSTANCE_H
+
+#include "dfsmr.h"
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "machine.h"
+#include "utils/jsonb.h"
+#include "xact_notes.h"
+
+/* Attribute numbers, in the order of install/10_tables.sql. */
+enum InstanceAttribute
+{
+	ANUM_ID = 1,
+	ANUM_VERSION,
+	ANUM_VISIT,
+	ANUM_ATTEMPT,
+	ANUM_FAILED_ATTEMPTS,
+	ANUM_DELIVERIES,
+	ANUM_NEG_PRIORITY,
+	ANUM_KIND,
+	ANUM_RETRY,
+	ANUM_DELAYED,
+	ANUM_KEY_HELD,
+	ANUM_OWN_PRIORITY,
+	ANUM_READY_AT,
+	ANUM_ENTERED_AT,
+	ANUM_STARTED_AT,
+	ANUM_FINISHED_AT,
+	ANUM_PARENT,
+	ANUM_MACHINE,
+	ANUM_NODE,
+	ANUM_PREV_NODE,
+	ANUM_PREV_TRANSITION,
+	ANUM_KEY,
+	ANUM_LANE,
+	ANUM_OUTCOME,
+	ANUM_NOTE,
+	ANUM_VISITS,
+	ANUM_PARAMS,
+	ANUM_NODE_PARAMS,
+	ANUM_DATA,
+	INSTANCE_NATTS = ANUM_DATA
+};
+
+/*
+ * One row.  Pointers are NULL, times 0, for NULL.  jsonb values are as stored
+ * (perhaps toasted): those that a write leaves alone are never read.
+ */
+typedef struct InstanceRow
+{
+	ItemPointerData tid;
+	bool		own_write;		/* this version is this transaction's own */
+	pg_uuid_t	id;
+	int			version;
+	int			visit;
+	int			attempt;
+	int			failed_attempts;
+	int			deliveries;
+	int			neg_priority;
+	NodeKind	kind;
+	bool		retry;
+	bool		delayed;
+	bool		key_held;
+	bool		own_priority;
+	bool		timed;			/* ready_at is not NULL */
+	bool		has_parent;
+	TimestampTz ready_at;
+	TimestampTz entered_at;
+	TimestampTz started_at;
+	TimestampTz finished_at;
+	pg_uuid_t	parent;
+	const char *machine;
+	const char *node;
+	const char *prev_node;
+	const char *prev_transition;
+	const char *key;
+	const char *lane;
+	const char *outcome;
+	const char *note;
+	Jsonb	   *visits;
+	Jsonb	   *params;
+	Jsonb	   *node_params;
+	Jsonb	   *data;
+} InstanceRow;
+
+/* The table, opened for a call or for a batch of them. */
+typedef struct InstanceTable
+{
+	Relation	rel;
+	Relation	pkey;
+	TupleTableSlot *read_slot;
+	TupleTableSlot *write_slot;
+	IndexFetchTableData *fetch;
+	EState	   *estate;			/* the rest is there from the first write on */
+	ResultRelInfo *target;
+	bool		own_indexes_only;
+	bool		speculative;
+} InstanceTable;
+
+extern void instance_table_open(InstanceTable *table, LOCKMODE lockmode);
+extern void instance_table_close(InstanceTable *table);
+
+/* The latest version of the row, or false. */
+extern bool instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row);
+
+/*
+ * The same, trying first where it was seen last: under an old snapshot the
+ * index has an entry for each version that the row had since.
+ */
+extern bool instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id,
+								  ItemPointer hint, InstanceRow *row);
+
+/* Read the row that a scan has put into a slot. */
+extern void instance_read_slot(TupleTableSlot *slot, InstanceRow *row);
+
+/*
+ * Insert a new row.  When another row has its id, or holds its key, nothing
+ * is inserted, that row is returned in *existing and the result is false.
+ */
+extern bool instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing);
+
+typedef enum InstanceUpdate
+{
+	INSTANCE_UPDATED,
+	INSTANCE_CHANGED,			/* somebody was faster: fetch again */
+	INSTANCE_LOCKED				/* and wait was false */
+} InstanceUpdate;
+
+/*
+ * Write the row over the version that it was read from, which must still be
+ * the latest one; waits for a transaction that has it locked if wait is true.
+ * row->tid is the new version's place afterwards.
+ */
+extern InstanceUpdate instance_update(InstanceTable *table, InstanceRow *row, bool wait);
+
+/* The node of a row in its machine; NULL for the aborted node. */
+extern const MachineNode *row_node(const InstanceRow *row, const Machine *machine);
+
+/* How the row stands to the board. */
+extern RowImage instance_image(const InstanceRow *row);
+
+#endif							/* DFSMR_INSTANCE_H */

@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *	  What the API functions have in common: arguments, refusals, results.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "running/call.h"
+
+#include "access/xact.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+Board *
+call_begin(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	return board_get();
+}
+
+pg_uuid_t *
+uuid_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	require_argument(fcinfo, argno, name);
+	return PG_GETARG_UUID_P(argno);
+}
+
+pg_uuid_t *
+optional_uuid_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
+}
+
+Jsonb *
+object_argument(FunctionCallInfo fcinfo, int argno, const char *name, bool optional)
+{
+	Jsonb	   *jsonb;
+
+	if (PG_ARGISNULL(argno) && optional)
+		return NULL;
+	require_argument(fcinfo, argno, name);
+	jsonb = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_OBJECT(jsonb))
+		ereport(ERROR,
+				(errcode(DFSMR_INVALID_PARAMS),
+				 errmsg("argument \"%s\" must be a JSON object", name),
+				 errhint("Write for example '{\"name\": \"value\"}'.")));
+	return jsonb;
+}
+
+int64
+interval_argument(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now)
+{
+	TimestampTz then;
+
+	require_argument(fcinfo, argno, name);
+	then = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(now),
+												   PG_GETARG_DATUM(argno)));
+	if (then < now)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must not be negative", name)));
+	if (TIMESTAMP_NOT_FINITE(then))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("argument \"%s\" is out of range", name)));
+	return then - now;
+}
+
+int
+int_argument(FunctionCallInfo fcinfo, int argno, int fallback)
+{
+	return PG_ARGISNULL(argno) ? fallback : PG_GETARG_INT32(argno);
+}
+
+void
+fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, InstanceRow *row)
+{
+	if (!instance_fetch_hinted(table, id, hint, row))
+		raise_unknown_instance(id);
+}
+
+char *
+uuid_string(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, PointerGetDatum(id)));
+}
+
+void
+raise_unknown_instance(const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(DFSMR_UNKNOWN_INSTANCE),
+			 errmsg("instance %s does not exist", uuid_string(id))));
+}
+
+void
+raise_finished(const InstanceRow *row)
+{
+	ereport(ERROR,
+			(errcode(DFSMR_FINISHED),
+			 errmsg("instance %s of machine \"%s\" is finished", uuid_string(&row->id), row->machine),
+			 errdetail("It ended at node \"%s\" (%s).", row->node, row->outcome)));
+}
+
+void
+raise_stale_visit(const InstanceRow *row, int visit)
+{
+	ereport(ERROR,
+			(errcode(DFSMR_STALE_VISIT),
+			 errmsg("visit %d of instance %s is not current", visit, uuid_string(&row->id)),
+			 errdetail("The instance is at node \"%s\", visit %d.", row->node, row->visit),
+			 errhint("Somebody else has moved it; drop this piece of work.")));
+}
+
+void
+raise_stale_lease(const InstanceRow *row, int attempt)
+{
+	if (attempt > 0)
+		ereport(ERROR,
+				(errcode(DFSMR_STALE_LEASE),
+				 errmsg("attempt %d holds no lease of instance %s", attempt, uuid_string(&row->id)),
+				 errdetail("Its lease ran out, was given back, or was taken over by a later attempt."),
+				 errhint("A completion of visit %d is still accepted if nobody else has completed it.",
+						 row->visit)));
+	ereport(ERROR,
+			(errcode(DFSMR_STALE_LEASE),
+			 errmsg("nobody holds a lease of instance %s", uuid_string(&row->id)),
+			 errdetail("The instance is at node \"%s\", visit %d.", row->node, row->visit)));
+}
+
+char *
+list_transitions(const MachineNode *node)
+{
+	StringInfoData list;
+
+	if (node->nedges == 0)
+		return "none";
+	initStringInfo(&list);
+	for (int i = 0; i < node->nedges; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", node->edges[i].transition);
+	return list.data;
+}
+
+void
+raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
+						 const char *transition)
+{
+	ereport(ERROR,
+			(errcode(DFSMR_ILLEGAL_TRANSITION),
+			 errmsg("machine \"%s\" has no transition \"%s\" from node \"%s\"",
+					row->machine, transition, node->name),
+			 errdetail("Version %d allows: %s.", row->version, list_transitions(node)),
+			 errhint("Say one of these, or add the transition in a new version of the machine.")));
+}
+
+void
+require_visit(const InstanceRow *row, bool given)
+{
+	if (given || row->kind != NODE_TASK ||
+		privilege_has(row->machine, PRIVILEGE_ADMIN))
+		return;
+	ereport(ERROR,
+			(errcode(DFSMR_VISIT_REQUIRED),
+			 errmsg("a worker must name the visit that it works on"),
+			 errhint("Pass the visit that ready() returned with the task.")));
+}
+
+Datum
+return_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	init_materialized_srf(fcinfo);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	return (Datum) 0;
+}

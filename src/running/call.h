@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.h
+ *	  What the API functions have in common: arguments, refusals, results.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DFSMR_CALL_H
+#define DFSMR_CALL_H
+
+#include "board_internal.h"
+#include "instance.h"
+#include "machine.h"
+
+/* Longest arguments, in bytes; a key must fit an index entry. */
+#define KEY_MAX 2000
+#define LANE_MAX 255
+#define NOTE_MAX 10000
+
+/*
+ * Begin a call that writes: ERROR in a read-only transaction, on a standby, in
+ * a parallel worker, or when the library is not preloaded.
+ */
+extern Board *call_begin(const char *function);
+
+/* Arguments; those that are not optional raise an error when NULL. */
+extern pg_uuid_t *uuid_argument(FunctionCallInfo fcinfo, int argno, const char *name);
+extern pg_uuid_t *optional_uuid_argument(FunctionCallInfo fcinfo, int argno);
+
+/* A JSON object, or ERROR SM006; NULL for NULL if optional. */
+extern Jsonb *object_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+							  bool optional);
+
+/* A time to wait in microseconds from now on: not negative, in range. */
+extern int64 interval_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+							   TimestampTz now);
+
+/* An integer; fallback for NULL. */
+extern int	int_argument(FunctionCallInfo fcinfo, int argno, int fallback);
+
+/* Fetch the row, or ERROR SM002. */
+extern void fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint,
+						   InstanceRow *row);
+
+/* ERRORs that several calls raise. */
+extern void raise_unknown_instance(const pg_uuid_t *id) pg_attribute_noreturn();
+extern void raise_finished(const InstanceRow *row) pg_attribute_noreturn();
+extern void raise_stale_visit(const InstanceRow *row, int visit) pg_attribute_noreturn();
+extern void raise_stale_lease(const InstanceRow *row, int attempt) pg_attribute_noreturn();
+extern void raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
+									 const char *transition) pg_attribute_noreturn();
+
+/* "ok, error", or "none": what may be said at the node. */
+extern char *list_transitions(const MachineNode *node);
+
+/* A caller who may only work must name the visit at a task node: SM009. */
+extern void require_visit(const InstanceRow *row, bool given);
+
+extern char *uuid_string(const pg_uuid_t *id);
+
+/* Return a set of one row. */
+extern Datum return_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+#endif							/* DFSMR_CALL_H */

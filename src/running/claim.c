@@ -1,0 +1,321 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  Taking tasks off the board.
+ *
+ * The protocol (design rule 4, modelled in test/model): under the lock, pop a
+ * hint and take a pending lease; then look at the row, as it is committed now;
+ * then make the lease hold, or drop it if the hint was void.  The lease decides
+ * between two processes, the row decides what is true.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "running/claim.h"
+
+#include "machine_cache.h"
+#include "miscadmin.h"
+#include "refill.h"
+#include "waiter.h"
+#include "xact_notes.h"
+
+/* How often to refill before taking what is there. */
+#define MAX_ROUNDS 8
+
+/* A hint that was popped, with its pending lease. */
+typedef struct Claim
+{
+	const NodeName *name;
+	bool		retry;
+	SetEntry	hint;
+	int			note;
+} Claim;
+
+/* How far into each set one looked past hints that others are looking at. */
+typedef struct Target
+{
+	const NodeName *name;
+	int			skip[2];
+} Target;
+
+/* ------------------------------------------------------------------ popping */
+
+/* The first hint of the target, over both its sets, that is not skipped. */
+static SetEntry *
+best_of(Board *board, Target *target, int *slot, int *retry)
+{
+	SetEntry   *best = NULL;
+
+	*slot = node_set_find(board, target->name);
+	if (*slot < 0)
+		return NULL;
+	for (int i = FIRSTS; i <= RETRIES; i++)
+	{
+		SetEntry   *entry = ordered_set_get(&board->nodes[*slot].ready[i], target->skip[i]);
+
+		if (entry != NULL &&
+			(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
+		{
+			best = entry;
+			*retry = i;
+		}
+	}
+	return best;
+}
+
+/*
+ * Pop up to max hints, best first, and take pending leases.  Lock held.  True
+ * when it had to stop because all leases are taken.
+ */
+static bool
+pop(Board *board, Target *targets, int ntargets, Claim *claims, int max, int *n)
+{
+	while (*n < max)
+	{
+		Target	   *target = NULL;
+		SetEntry   *best = NULL;
+		int			slot = -1;
+		int			retry = FIRSTS;
+		Lease	   *lease;
+
+		for (int i = 0; i < ntargets; i++)
+		{
+			int			its_slot;
+			int			its_retry;
+			SetEntry   *entry = best_of(board, &targets[i], &its_slot, &its_retry);
+
+			if (entry != NULL &&
+				(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
+			{
+				best = entry;
+				target = &targets[i];
+				slot = its_slot;
+				retry = its_retry;
+			}
+		}
+		if (best == NULL)
+			return false;
+
+		switch (lease_take(board, best, slot, &lease))
+		{
+			case LEASE_TAKEN:
+				claims[*n].name = target->name;
+				claims[*n].retry = retry == RETRIES;
+				claims[*n].hint = *best;
+				claims[*n].note = xact_note_claim(target->name, retry == RETRIES, best);
+				(*n)++;
+				break;
+			case LEASE_HELD:
+				board->stale_hints++;
+				break;
+			case LEASE_PENDING:
+				target->skip[retry]++;
+				continue;
+			case LEASE_TABLE_FULL:
+				return true;
+		}
+		ordered_set_remove(&board->nodes[slot].ready[retry], target->skip[retry]);
+	}
+	return false;
+}
+
+/*
+ * A target with a set that is empty and of which more may be in the heap, or
+ * NULL.  Lock held.
+ */
+static const NodeName *
+find_refill(Board *board, Target *targets, int ntargets, int *retry)
+{
+	for (int i = 0; i < ntargets; i++)
+	{
+		int			slot = node_set_find(board, targets[i].name);
+
+		for (*retry = FIRSTS; *retry <= RETRIES; (*retry)++)
+		{
+			if (slot < 0 || ordered_set_needs_refill(&board->nodes[slot].ready[*retry]))
+				return targets[i].name;
+		}
+		node_set_touch(board, slot);
+	}
+	return NULL;
+}
+
+/* Fill the sets of the targets, then pop from them. */
+static int
+refill_and_pop(Board *board, Target *targets, int ntargets, Claim *claims, int max)
+{
+	int			n = 0;
+	bool		leases_full;
+	bool		say_so;
+
+	xact_note_reserve_claims(max);
+	for (int round = 0;; round++)
+	{
+		const NodeName *name;
+		int			retry;
+
+		LWLockAcquire(board->lock, LW_EXCLUSIVE);
+		board_promote(board, board_now_locked(board));
+		name = round < MAX_ROUNDS * ntargets ?
+			find_refill(board, targets, ntargets, &retry) : NULL;
+		if (name == NULL)
+			break;
+		LWLockRelease(board->lock);
+		refill_ready(board, name, retry);
+	}
+	leases_full = pop(board, targets, ntargets, claims, max, &n);
+	say_so = leases_full && !board->leases_full_logged;
+	board->leases_full_logged = leases_full;
+	board->claims += n;
+	LWLockRelease(board->lock);
+
+	if (say_so)
+		ereport(LOG,
+				(errmsg("dfsmr: all %d leases are taken, so less work is handed out", dfsmr_max_leases),
+				 errhint("Raise dfsmr.max_leases and restart the server.")));
+	return n;
+}
+
+/* ------------------------------------------------------------------- judging */
+
+/* Is the row what the hint said?  Whether it is due is judged under the lock. */
+static bool
+verify(InstanceTable *table, Claim *claim, GrantedTask *task)
+{
+	InstanceRow *row = &task->row;
+	const MachineInfo *info;
+	const Machine *machine;
+
+	if (!instance_fetch_hinted(table, &claim->hint.key.id, &claim->hint.tid, row))
+		return false;
+	/* Our own uncommitted write: the board may not know of that state yet. */
+	if (row->own_write || row->visit != claim->hint.visit || row->kind != NODE_TASK ||
+		row->retry != claim->retry ||
+		strcmp(row->machine, claim->name->machine) != 0 ||
+		strcmp(row->node, claim->name->node) != 0)
+		return false;
+	info = machine_info(row->machine);
+	if (info == NULL || machine_node_paused(info, row->node))
+		return false;
+	machine = machine_version(row->machine, row->version);
+	task->node = row_node(row, machine);
+	task->attempt = row->attempt + 1;
+	return true;
+}
+
+/* Make the pending lease hold; false when the hint was void after all. */
+static bool
+hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
+{
+	InstanceRow *row = &task->row;
+	Lease	   *lease = lease_find_pending(board, &row->id, row->visit);
+
+	if (lease == NULL || (row->delayed && row->ready_at > board->due_until))
+		return false;
+	task->term = lease_term(task->node, board_now_locked(board));
+	lease_hold(board, lease, task->attempt, row->deliveries + 1, client, &task->term, &row->tid);
+	xact_note_claim_held(claim->note, task->attempt);
+	return true;
+}
+
+/*
+ * The hint was void: the lease goes, if it is still ours.  Somebody may have
+ * passed by a hint while it was there, so the next waiter looks again.
+ */
+static void
+release(Board *board, Claim *claim)
+{
+	Lease	   *lease = lease_find_pending(board, &claim->hint.key.id, claim->hint.visit);
+
+	if (lease != NULL)
+		lease_drop(board, lease);
+	board->stale_hints++;
+	waiter_wake(board, claim->name, 1);
+	xact_note_claim_void(claim->note);
+}
+
+/* Look at the rows of the claims; returns how many were granted. */
+static int
+grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *client,
+	  GrantedTask *granted)
+{
+	bool	   *valid = palloc(n * sizeof(bool));
+	GrantedTask *tasks = palloc(n * sizeof(GrantedTask));
+	int			ngranted = 0;
+
+	if (dfsmr_debug_sleep_claim > 0)
+		pg_usleep(dfsmr_debug_sleep_claim * 1000L);
+	for (int i = 0; i < n; i++)
+		valid[i] = verify(table, &claims[i], &tasks[i]);
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < n; i++)
+	{
+		if (valid[i])
+			valid[i] = hold(board, &claims[i], &tasks[i], client);
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		if (!valid[i])
+			release(board, &claims[i]);
+	}
+	LWLockRelease(board->lock);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (valid[i])
+			granted[ngranted++] = tasks[i];
+	}
+	return ngranted;
+}
+
+/* Claim from nodes that have their sets on the board at the same time. */
+static int
+claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnames,
+			const char *client, int max, GrantedTask *granted)
+{
+	Target	   *targets = palloc(nnames * sizeof(Target));
+	Claim	   *claims = palloc(max * sizeof(Claim));
+	int			ngranted = 0;
+
+	for (;;)
+	{
+		int			n;
+
+		for (int i = 0; i < nnames; i++)
+			targets[i] = (Target) {names[i], {0, 0}};
+		n = refill_and_pop(board, targets, nnames, claims, max - ngranted);
+		if (n == 0)
+			break;
+		ngranted += grant(board, table, claims, n, client, granted + ngranted);
+		if (ngranted == max)
+			break;
+		CHECK_FOR_INTERRUPTS();
+	}
+	pfree(targets);
+	pfree(claims);
+	return ngranted;
+}
+
+int
+claim_tasks(Board *board, const NodeName **targets, int ntargets, const char *client,
+			int max, GrantedTask *granted)
+{
+	int			group = Max(dfsmr_max_sets / 2, 1);
+	InstanceTable table;
+	int			n = 0;
+
+	/*
+	 * Without a scheduler nobody else would look ahead, and every task that
+	 * becomes due would make all sets look into the heap again.
+	 */
+	if (ordered_set_needs_refill(&board->delayed))
+		refill_delayed(board);
+	instance_table_open(&table, AccessShareLock);
+	for (int i = 0; i < ntargets && n < max; i += group)
+		n += claim_group(board, &table, targets + i, Min(group, ntargets - i),
+						 client, max - n, granted + n);
+	instance_table_close(&table);
+	return n;
+}

@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * hold.c
+ *	  heartbeat() and relinquish(): keeping a lease, and giving it back.
+ *
+ * Both belong to one attempt: a superseded worker cannot touch the lease of
+ * its successor.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "lease.h"
+#include "machine_cache.h"
+#include "running/call.h"
+#include "running/move.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(dfsmr_heartbeat);
+PG_FUNCTION_INFO_V1(dfsmr_relinquish);
+
+/* -------------------------------------------------------------- heartbeat */
+
+/*
+ * Renew the lease on the board alone.  True when done: then *expires_at is set
+ * and *machine says whose it was.  False when the row must be asked.
+ */
+static bool
+renew(Board *board, const pg_uuid_t *instance, int visit, int attempt, TimestampTz now,
+	  TimestampTz *expires_at, NodeName *name)
+{
+	Lease	   *lease;
+	bool		renewed = false;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	lease = lease_find(board, instance);
+	if (lease != NULL && !lease->pending && !lease->expiring && lease->visit == visit &&
+		(attempt == 0 || lease->attempt == attempt) &&
+		lease->node >= 0 && board->nodes[lease->node].used &&
+		board->nodes[lease->node].generation == lease->node_generation)
+	{
+		*name = board->nodes[lease->node].name;
+		*expires_at = Min(time_after(now, lease->renewal), lease->cutoff);
+		lease_set_expiry(board, lease, *expires_at);
+		renewed = true;
+	}
+	LWLockRelease(board->lock);
+	return renewed;
+}
+
+/*
+ * The board could not answer by itself: look at the row.  A current visit that
+ * nobody has a lease of is leased again: a crash of the server forgets leases,
+ * not work.
+ */
+static TimestampTz
+retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
+{
+	const Machine *machine;
+	const MachineNode *node;
+	LeaseTerm	term;
+	SetEntry	hint;
+	Lease	   *lease;
+	bool		stale = false;
+	const NodeName *name;
+	int			note;
+
+	if (row->visit != visit)
+		raise_stale_visit(row, visit);
+	if (row->kind == NODE_FINAL)
+		raise_finished(row);
+	if (row->kind != NODE_TASK || (attempt != 0 && attempt != row->attempt + 1))
+		raise_stale_lease(row, attempt);
+	machine = machine_version(row->machine, row->version);
+	node = row_node(row, machine);
+	name = node_name_intern(row->machine, row->node);
+	term = lease_term(node, now);
+	memset(&hint, 0, sizeof(hint));
+	hint.key = instance_image(row).key;
+	hint.visit = row->visit;
+	hint.tid = row->tid;
+	hint.retry = row->retry;
+	hint.node = -1;
+
+	xact_note_reserve_claims(1);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	lease = lease_find(board, &row->id);
+	if (lease != NULL && !lease->pending && !lease->expiring && lease->visit == visit &&
+		lease->attempt == row->attempt + 1)
+	{
+		term.expires_at = Min(time_after(now, lease->renewal), lease->cutoff);
+		lease_set_expiry(board, lease, term.expires_at);
+	}
+	else if (lease_take(board, &hint, node_set_get(board, name), &lease) == LEASE_TAKEN)
+	{
+		note = xact_note_claim(name, row->retry, &hint);
+		lease_hold(board, lease, row->attempt + 1, row->deliveries + 1, "", &term, &row->tid);
+		xact_note_claim_held(note, row->attempt + 1);
+	}
+	else
+		stale = true;
+	LWLockRelease(board->lock);
+	if (stale)
+		raise_stale_lease(row, attempt);
+	return term.expires_at;
+}
+
+/* heartbeat(instance, visit, attempt): when the lease runs out now. */
+Datum
+dfsmr_heartbeat(PG_FUNCTION_ARGS)
+{
+	Board	   *board = call_begin("dfsmr.heartbeat()");
+	pg_uuid_t  *instance = uuid_argument(fcinfo, 0, "instance");
+	int			attempt = int_argument(fcinfo, 2, 0);
+	TimestampTz now = board_now(board);
+	TimestampTz expires_at;
+	NodeName	name;
+	InstanceTable table;
+	InstanceRow row;
+	int			visit;
+
+	require_argument(fcinfo, 1, "visit");
+	visit = PG_GETARG_INT32(1);
+	if (renew(board, instance, visit, attempt, now, &expires_at, &name))
+	{
+		privilege_require(name.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
+		PG_RETURN_TIMESTAMPTZ(expires_at);
+	}
+	instance_table_open(&table, AccessShareLock);
+	fetch_required(&table, instance, NULL, &row);
+	privilege_require(row.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
+	expires_at = retake(board, &row, visit, attempt, now);
+	instance_table_close(&table);
+	PG_RETURN_TIMESTAMPTZ(expires_at);
+}
+
+/* ------------------------------------------------------------- relinquish */
+
+/* The attempt whose lease the caller gives back, or ERROR. */
+static void
+find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
+{
+	char	   *client = palloc0(CLIENT_MAX + 1);
+	Lease	   *lease;
+
+	move->attempt = 0;
+	LWLockAcquire(board->lock, LW_SHARED);
+	lease = lease_find(board, &row->id);
+	if (lease != NULL && !lease->pending && !lease->expiring &&
+		lease->visit == row->visit && lease->attempt > row->attempt &&
+		(attempt == 0 || attempt == lease->attempt))
+	{
+		move->attempt = lease->attempt;
+		strlcpy(client, lease->client, CLIENT_MAX + 1);
+		move->client = client;
+	}
+	LWLockRelease(board->lock);
+	if (move->attempt == 0)
+		raise_stale_lease(row, attempt);
+}
+
+static void
+judge(const InstanceRow *row, int visit)
+{
+	privilege_require(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
+	if (visit != 0 && visit != row->visit)
+		raise_stale_visit(row, visit);
+	if (row->kind == NODE_FINAL)
+		raise_finished(row);
+	require_visit(row, visit != 0);
+}
+
+/* relinquish(instance, visit, delay, attempt, note): one row (instance, node). */
+Datum
+dfsmr_relinquish(PG_FUNCTION_ARGS)
+{
+	Board	   *board = call_begin("dfsmr.relinquish()");
+	pg_uuid_t  *instance = uuid_argument(fcinfo, 0, "instance");
+	int			visit = int_argument(fcinfo, 1, 0);
+	int			attempt = int_argument(fcinfo, 3, 0);
+	Move		move = {.kind = CHANGE_RELINQUISH, .now = board_now(board)};
+	InstanceTable table;
+	InstanceRow row;
+	Datum		values[2];
+	bool		nulls[2] = {false};
+
+	move.delay = interval_argument(fcinfo, 2, "delay", move.now);
+	move.note = optional_text_argument(fcinfo, 4, "note", NOTE_MAX);
+	move.deliveries = 1;
+	instance_table_open(&table, RowExclusiveLock);
+	for (;;)
+	{
+		RowImage	before;
+
+		fetch_required(&table, instance, NULL, &row);
+		judge(&row, visit);
+		find_lease(board, &row, attempt, &move);
+		before = instance_image(&row);
+		row.attempt = move.attempt;
+		if (move.delay > 0)
+		{
+			row.ready_at = time_after(move.now, move.delay);
+			row.delayed = true;
+		}
+		if (move_stay(&table, &row, &before, &move, move.attempt, true) == INSTANCE_UPDATED)
+			break;
+	}
+	instance_table_close(&table);
+
+	values[0] = PointerGetDatum(instance);
+	values[1] = CStringGetTextDatum(row.node);
+	return return_row(fcinfo, values, nulls);
+}

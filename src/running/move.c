@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * move.c
+ *	  Taking an instance from one node into another.
+ *
+ * A move changes the row in memory first, follows on_max_visits as far as it
+ * leads, writes the row once, then the changes -- whose numbers are drawn while
+ * the row is locked -- and notes all of it for the board.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "running/move.h"
+
+#include "running/visits.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+/* A definition that moves an instance further than this by itself spins. */
+#define MAX_STEPS 64
+
+/* The changes that one move leads to. */
+typedef struct Journey
+{
+	Change		changes[MAX_STEPS];
+	int			n;
+} Journey;
+
+const MachineNode *
+row_node(const InstanceRow *row, const Machine *machine)
+{
+	int			node = machine_find_node(machine, row->node);
+
+	if (node >= 0)
+		return &machine->nodes[node];
+	if (strcmp(row->node, DFSMR_NODE_ABORTED) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("instance is at node \"%s\", which version %d of machine \"%s\" does not have",
+						row->node, row->version, row->machine)));
+	return NULL;
+}
+
+/* When a row that enters the node now is due; false: never by itself. */
+static bool
+due_time(const MachineNode *target, const MachineEdge *edge, int earlier_visits,
+		 const Move *move, TimestampTz *due)
+{
+	int64		delay = 0;
+
+	if (move->has_delay)
+		delay = move->delay;
+	else if (edge != NULL && edge->has_delay)
+		delay = delay_duration(&edge->delay, earlier_visits, random_fraction());
+	else if (target->kind == NODE_TIMER)
+		delay = delay_duration(&target->delay, earlier_visits, random_fraction());
+
+	switch (target->kind)
+	{
+		case NODE_TASK:
+		case NODE_TIMER:
+			*due = time_after(move->now, delay);
+			return true;
+		case NODE_PARKED:
+			if (target->timeout < 0 || target->on_timeout < 0)
+				return false;
+			*due = time_after(move->now, target->timeout);
+			return true;
+		case NODE_FINAL:
+			break;
+	}
+	return false;
+}
+
+static void
+finish(InstanceRow *row, const Machine *machine, Outcome outcome, TimestampTz now)
+{
+	row->kind = NODE_FINAL;
+	row->timed = row->delayed = row->retry = false;
+	row->finished_at = now;
+	row->outcome = outcome == OUTCOME_SUCCESS ? "success" : "failure";
+	if (machine->key_reuse == KEY_REUSE_FINISHED ||
+		(machine->key_reuse == KEY_REUSE_FAILED && outcome == OUTCOME_FAILURE))
+		row->key_held = false;
+}
+
+/*
+ * Put the row into the node.  Returns whether it is there more often than the
+ * node allows, so that it goes on at once.
+ */
+static bool
+enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
+	  const MachineNode *target, const MachineEdge *edge, const Move *move)
+{
+	int			visits = 1;
+
+	if (row->visit == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("instance has entered too many nodes")));
+	if (edge != NULL && edge->reset)
+		row->visits = NULL;
+	if (visits_are_counted(target))
+		row->visits = visits_count(row->visits, target->name, &visits);
+
+	row->prev_node = from != NULL ? from->name : row->node;
+	row->prev_transition = edge != NULL ? edge->transition : NULL;
+	row->node = target->name;
+	row->kind = target->kind;
+	row->visit++;
+	row->attempt = row->failed_attempts = 0;
+	row->retry = target->kind == NODE_TASK && from != NULL &&
+		from->kind == NODE_TIMER && from->is_retry;
+	row->entered_at = move->now;
+	if (!row->own_priority)
+		row->neg_priority = -target->priority;
+	if (target->kind == NODE_FINAL)
+		finish(row, machine, target->outcome, move->now);
+	else
+	{
+		row->timed = due_time(target, edge, visits - 1, move, &row->ready_at);
+		row->delayed = target->kind == NODE_TASK && row->ready_at > move->now;
+	}
+	return target->max_visits > 0 && visits > target->max_visits;
+}
+
+/* Record the step that the row has just made. */
+static Change *
+record(Journey *journey, const InstanceRow *row, ChangeKind kind)
+{
+	Change	   *change;
+
+	if (journey->n == MAX_STEPS)
+		ereport(ERROR,
+				(errcode(DFSMR_INVALID_DEFINITION),
+				 errmsg("machine \"%s\" moves an instance on without an end", row->machine),
+				 errhint("Look for a cycle of on_max_visits transitions.")));
+	change = &journey->changes[journey->n++];
+	memset(change, 0, sizeof(*change));
+	change->kind = kind;
+	change->machine = row->machine;
+	change->version = row->version;
+	change->instance = &row->id;
+	change->key = row->key;
+	change->visit = row->visit;
+	change->prev_node = row->prev_node;
+	change->transition = row->prev_transition;
+	change->node = row->node;
+	return change;
+}
+
+/* Enter the target, and go on from there while it was entered too often. */
+static void
+travel(Journey *journey, InstanceRow *row, const Machine *machine,
+	   const MachineNode *from, const MachineNode *target, const MachineEdge *edge,
+	   const Move *move)
+{
+	Move		onward = {.now = move->now};
+	ChangeKind	kind = move->kind;
+
+	for (;;)
+	{
+		bool		too_often = enter(row, machine, from, target, edge, move);
+
+		record(journey, row, kind);
+		if (!too_often)
+			break;
+		from = target;
+		edge = &from->edges[from->on_max_visits];
+		target = &machine->nodes[edge->target];
+		move = &onward;
+		kind = CHANGE_TIMER;
+	}
+}
+
+/* What was handed in goes into the row and into the first change. */
+static void
+apply_payload(InstanceRow *row, Change *first, const Move *move)
+{
+	if (move->node_params != NULL)
+		row->node_params = move->node_params;
+	if (move->data != NULL)
+		row->data = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+													   JsonbPGetDatum(row->data),
+													   JsonbPGetDatum(move->data)));
+	if (move->note != NULL)
+		row->note = move->note;
+	row->deliveries += move->deliveries;
+
+	if (move->transition != NULL)
+		first->transition = move->transition;
+	first->attempt = move->attempt;
+	first->client = move->client;
+	first->note = move->note;
+	first->node_params = move->node_params;
+	first->data = move->data;
+	first->claimed_at = move->claimed_at;
+}
+
+static InstanceUpdate
+write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
+			  Journey *journey, int ended_attempt, bool wait)
+{
+	InstanceUpdate result = instance_update(table, row, wait);
+	RowImage	after;
+
+	if (result != INSTANCE_UPDATED)
+		return result;
+	changelog_write_many(journey->changes, journey->n);
+	after = instance_image(row);
+	xact_note_write(before, &after, ended_attempt);
+	return result;
+}
+
+void
+move_into_start(InstanceRow *row, const Machine *machine, const Move *move)
+{
+	row->visit = 0;
+	enter(row, machine, NULL, &machine->nodes[machine->start], NULL, move);
+	row->prev_node = NULL;
+}
+
+InstanceUpdate
+move_along(InstanceTable *table, InstanceRow *row, const Machine *machine,
+		   const MachineNode *from, const MachineEdge *edge, const Move *move)
+{
+	RowImage	before = instance_image(row);
+	Journey		journey = {.n = 0};
+	bool		scheduled = move->kind == CHANGE_TIMER || move->kind == CHANGE_TIMEOUT;
+
+	travel(&journey, row, machine, from, &machine->nodes[edge->target], edge, move);
+	apply_payload(row, &journey.changes[0], move);
+	/* The scheduler waits for nobody: one idle transaction must not stop time. */
+	return write_journey(table, row, &before, &journey, 0, !scheduled);
+}
+
+InstanceUpdate
+move_to(InstanceTable *table, InstanceRow *row, const Machine *machine,
+		const MachineNode *target, const Move *move)
+{
+	RowImage	before = instance_image(row);
+	Journey		journey = {.n = 0};
+
+	travel(&journey, row, machine, NULL, target, NULL, move);
+	apply_payload(row, &journey.changes[0], move);
+	return write_journey(table, row, &before, &journey, 0, true);
+}
+
+InstanceUpdate
+move_to_aborted(InstanceTable *table, InstanceRow *row, const Machine *machine,
+				const Move *move)
+{
+	RowImage	before = instance_image(row);
+	Journey		journey = {.n = 0};
+
+	row->prev_node = row->node;
+	row->prev_transition = NULL;
+	row->node = DFSMR_NODE_ABORTED;
+	row->visit++;
+	row->attempt = row->failed_attempts = 0;
+	row->entered_at = move->now;
+	finish(row, machine, OUTCOME_FAILURE, move->now);
+	apply_payload(row, record(&journey, row, move->kind), move);
+	return write_journey(table, row, &before, &journey, 0, true);
+}
+
+InstanceUpdate
+move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
+		  const Move *move, int ended_attempt, bool wait)
+{
+	Journey		journey = {.n = 0};
+	Change	   *change = record(&journey, row, move->kind);
+
+	change->prev_node = row->node;
+	change->transition = NULL;
+	apply_payload(row, change, move);
+	return write_journey(table, row, before, &journey, ended_attempt, wait);
+}

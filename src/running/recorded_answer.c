@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * recorded_answer.c
+ *	  What a completion was answered with, for a client that lost the reply.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "running/recorded_answer.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "change_columns.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+static int
+column_int(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column + 1, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+static const char *
+column_text(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column + 1, &isnull);
+
+	return isnull ? "" : TextDatumGetCString(value);
+}
+
+static uint64
+column_xid(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return U64FromFullTransactionId(
+		DatumGetFullTransactionId(slot_getattr(slot, CHANGE_COLUMN_XID + 1, &isnull)));
+}
+
+static void
+take_answer(TupleTableSlot *slot, RecordedAnswer *answer)
+{
+	answer->node = column_text(slot, CHANGE_COLUMN_NODE);
+	answer->prev_node = column_text(slot, CHANGE_COLUMN_PREV_NODE);
+	answer->visit = column_int(slot, CHANGE_COLUMN_VISIT);
+}
+
+bool
+recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
+				const char *client, int attempt, RecordedAnswer *answer)
+{
+	const ExtensionOids *oids = extension_oids_required();
+	Relation	rel = table_open(oids->change, AccessShareLock);
+	Relation	index = index_open(oids->change_instance, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ScanKeyData key;
+	IndexScanDesc scan;
+	uint64		xid = 0;
+	bool		found = false;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
+	scan = index_beginscan(rel, index, SnapshotSelf, NULL, 1, 0);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		if (found)
+		{
+			/* Moves that max_visits added belonged to the same answer. */
+			if (column_xid(slot) != xid ||
+				strcmp(column_text(slot, CHANGE_COLUMN_KIND), "timer") != 0)
+				break;
+			take_answer(slot, answer);
+		}
+		else if (column_int(slot, CHANGE_COLUMN_VISIT) == visit + 1 &&
+				 column_int(slot, CHANGE_COLUMN_ATTEMPT) == attempt &&
+				 strcmp(column_text(slot, CHANGE_COLUMN_KIND), "transition") == 0 &&
+				 strcmp(column_text(slot, CHANGE_COLUMN_TRANSITION), transition) == 0 &&
+				 strcmp(column_text(slot, CHANGE_COLUMN_CLIENT), client) == 0)
+		{
+			xid = column_xid(slot);
+			take_answer(slot, answer);
+			found = true;
+		}
+		else if (column_int(slot, CHANGE_COLUMN_VISIT) > visit + 1)
+			break;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+	return found;
+}
