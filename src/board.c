@@ -256,6 +256,12 @@ board_get_if_available(void)
 	return board_find_or_make();
 }
 
+Board *
+board_attached(void)
+{
+	return my_board;
+}
+
 void
 board_forget_database(Oid database)
 {

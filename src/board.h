@@ -34,6 +34,12 @@ extern Board *board_get(void);
 extern Board *board_get_if_available(void);
 
 /*
+ * The board that this process used last, for callbacks that must not fail; NULL
+ * before the first board_get().
+ */
+extern Board *board_attached(void);
+
+/*
  * The board's time: the wall clock, but never going back, since it is carried
  * on by the monotonic clock; plus the offset that tick(now) injected.  All
  * due times are judged by it.  Cheap; takes no lock that is held for long.

@@ -197,9 +197,20 @@ typedef bool UpdateIndexes;
 	DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(n)))
 #endif
 
-/* 14: the server can ask whether the client is still there. */
+/* 18: a failed try to get the lock may be logged. */
+#if PG_VERSION_NUM >= 180000
+#define ConditionalXactLockTableWait_compat(xid) ConditionalXactLockTableWait((xid), false)
+#else
+#define ConditionalXactLockTableWait_compat(xid) ConditionalXactLockTableWait(xid)
+#endif
+
+/*
+ * 14: the server can ask whether the client is still there.  Declared here as
+ * libpq/libpq.h wants the headers of GSSAPI, which this has no use for.
+ */
 #if PG_VERSION_NUM >= 140000
-#include "libpq/libpq.h"
+extern bool pq_check_connection(void);
+
 #define client_is_connected() pq_check_connection()
 #else
 #define client_is_connected() true

@@ -13,6 +13,7 @@
 #include <limits.h>
 
 #include "board.h"
+#include "lease.h"
 #include "miscadmin.h"
 #include "process_table.h"
 #include "scheduler.h"
@@ -34,6 +35,7 @@ int			dfsmr_set_size;
 int			dfsmr_timer_set_size;
 int			dfsmr_max_waiters;
 int			dfsmr_max_prepared;
+int			dfsmr_audit_interval;
 int			dfsmr_debug_sleep_callback;
 int			dfsmr_debug_sleep_claim;
 int			dfsmr_debug_sleep_refill;
@@ -106,6 +108,10 @@ define_settings(void)
 							 "Write claims to the changelog too.",
 							 "This makes every ready() that returns something write.",
 							 &dfsmr_log_claims, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("dfsmr.audit_interval",
+							"How often a slice of the board is compared with the tables; 0 never.",
+							NULL, &dfsmr_audit_interval, 1000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	define_debug_sleep("dfsmr.debug_sleep_callback",
 					   "Sleep between a commit becoming visible and the board learning of it.",
 					   &dfsmr_debug_sleep_callback);
@@ -140,6 +146,8 @@ startup_shmem(void)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	board_shmem_init();
+	if (!IsUnderPostmaster)
+		on_shmem_exit(lease_file_save, 0);
 	process_table_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }

@@ -15,6 +15,8 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "nodes/makefuncs.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"

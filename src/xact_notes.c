@@ -38,6 +38,7 @@ typedef enum NoteKind
 	NOTE_SUM,
 	NOTE_CLAIM,
 	NOTE_EXPIRING,
+	NOTE_TIMER,
 	NOTE_VOID
 } NoteKind;
 
@@ -83,6 +84,7 @@ typedef struct Note
 			int			visit;
 			int			attempt;
 		}			expiring;
+		SetEntry	timer;
 	}			u;
 } Note;
 
@@ -280,6 +282,12 @@ xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt)
 }
 
 void
+xact_note_timer(const SetEntry *timer)
+{
+	append(NOTE_TIMER)->u.timer = *timer;
+}
+
+void
 xact_note_wake_scheduler(void)
 {
 	reserve(0);
@@ -437,7 +445,14 @@ apply_aborted(Board *board, const Note *note)
 			lease = lease_find_exact(board, &note->u.expiring.instance,
 									 note->u.expiring.visit, note->u.expiring.attempt);
 			if (lease != NULL)
+			{
 				lease->expiring = false;
+				lease_check_again(board, lease, lease->expires_at);
+			}
+			break;
+		case NOTE_TIMER:
+			(void) ordered_set_insert(&board->timers, &note->u.timer);
+			board_wake_scheduler(board);
 			break;
 		case NOTE_VOID:
 			break;

@@ -44,7 +44,10 @@ extern const NodeName *node_name_intern(const char *machine, const char *node);
 extern void xact_note_write(const RowImage *before, const RowImage *after,
 							int ended_attempt);
 
-/* Make room for n claims, so that noting them cannot fail under the lock. */
+/*
+ * Make room for n notes of claims, timers or expiring leases, so that taking
+ * them cannot fail under the lock.
+ */
 extern void xact_note_reserve_claims(int n);
 
 /*
@@ -61,6 +64,9 @@ extern void xact_note_claim_void(int note);
 
 /* The scheduler marked this lease as expiring; undone when it rolls back. */
 extern void xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt);
+
+/* A timer was taken off the board; offered again if that is rolled back. */
+extern void xact_note_timer(const SetEntry *timer);
 
 /* Rows arrived that no API call wrote: look at all again, after a quiet moment. */
 extern void xact_note_foreign_write(void);

@@ -1,0 +1,119 @@
+-- Watching: where instances are, what is on the board, what is stuck.
+
+-- What the board knows; the views below join it with rows one may read.
+CREATE FUNCTION dfsmr.board_leases()
+    RETURNS TABLE (instance uuid, visit integer, attempt integer, deliveries integer,
+                   client text, claimed_at timestamptz, expires_at timestamptz)
+    AS 'MODULE_PATHNAME', 'dfsmr_board_leases'
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED STRICT COST 1000 ROWS 100;
+COMMENT ON FUNCTION dfsmr.board_leases() IS 'leases on the board; what the view instances is made of';
+
+CREATE FUNCTION dfsmr.board_status()
+    RETURNS TABLE (item text, machine text, node text, used bigint, size bigint,
+                   frontier text, refills bigint, evictions bigint)
+    AS 'MODULE_PATHNAME', 'dfsmr_board_status'
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED STRICT COST 1000 ROWS 20;
+COMMENT ON FUNCTION dfsmr.board_status() IS 'sizes and counters of the board; what the view status is made of';
+
+CREATE FUNCTION dfsmr.board_time() RETURNS timestamptz
+    AS 'MODULE_PATHNAME', 'dfsmr_board_time'
+    LANGUAGE C STABLE PARALLEL RESTRICTED STRICT COST 10;
+COMMENT ON FUNCTION dfsmr.board_time() IS
+    'the time by which what is due is judged: the wall clock, but never going back';
+
+-- instances: one row each.  Leases come from the board.
+CREATE VIEW dfsmr.instances WITH (security_barrier) AS
+    SELECT i.id AS instance,
+           i.machine,
+           i.version,
+           i.key,
+           i.lane,
+           i.parent,
+           i.node,
+           CASE WHEN i.kind = 'f' THEN 'finished'
+                WHEN l.instance IS NOT NULL THEN 'running'
+                WHEN i.kind <> 'p' AND p.paused THEN 'paused'
+                WHEN i.kind = 'p' THEN 'parked'
+                WHEN i.kind = 'd' OR (i.delayed AND i.ready_at > t.now) THEN 'delayed'
+                ELSE 'ready'
+           END AS state,
+           i.outcome,
+           i.visit,
+           coalesce(l.attempt, i.attempt) AS attempt,
+           coalesce(l.deliveries, i.deliveries) AS deliveries,
+           i.failed_attempts,
+           -i.neg_priority AS priority,
+           i.started_at,
+           i.entered_at,
+           i.ready_at,
+           i.finished_at,
+           l.client,
+           l.claimed_at,
+           l.expires_at,
+           i.params,
+           i.node_params,
+           i.data,
+           i.note
+      FROM dfsmr.instance AS i
+      CROSS JOIN (SELECT dfsmr.board_time() AS now) AS t
+      LEFT JOIN dfsmr.board_leases() AS l
+        ON l.instance = i.id AND l.visit = i.visit AND i.kind = 't'
+      LEFT JOIN LATERAL (
+            SELECT true AS paused
+              FROM dfsmr.pause AS p
+             WHERE p.machine = i.machine AND p.node IN ('', i.node)
+             LIMIT 1) AS p ON true
+     WHERE dfsmr.may_read(i.machine);
+COMMENT ON VIEW dfsmr.instances IS 'where instances are: one row each, with who works on it';
+COMMENT ON COLUMN dfsmr.instances.state IS
+    'ready, running (claimed), delayed, parked (waits for a signal), paused, finished';
+COMMENT ON COLUMN dfsmr.instances.visit IS 'node entries so far: the token that a completion must name';
+COMMENT ON COLUMN dfsmr.instances.attempt IS 'number of the latest claim of this visit';
+COMMENT ON COLUMN dfsmr.instances.deliveries IS 'claims of the instance so far';
+COMMENT ON COLUMN dfsmr.instances.failed_attempts IS 'claims of this visit that ran out';
+COMMENT ON COLUMN dfsmr.instances.ready_at IS
+    'task: claimable from then on; timer or parked: moves by itself then; NULL never';
+COMMENT ON COLUMN dfsmr.instances.client IS 'who holds the lease';
+
+-- status: the board.
+CREATE VIEW dfsmr.status WITH (security_barrier) AS
+    SELECT s.item, s.machine, s.node, s.used, s.size, s.frontier, s.refills, s.evictions
+      FROM dfsmr.board_status() AS s;
+COMMENT ON VIEW dfsmr.status IS
+    'what is on the board: sizes, what of them is used, how far sets are known, counters; empty when not preloaded';
+COMMENT ON COLUMN dfsmr.status.frontier IS
+    'up to where the set is complete: everything, nothing, or a place in its order';
+
+-- stuck: what needs somebody to look at it.  An overdue row is one that the
+-- scheduler should have moved ten seconds ago.
+CREATE VIEW dfsmr.stuck WITH (security_barrier) AS
+    SELECT s.instance, s.machine, s.node, s.key, s.since, s.reason, s.detail, s.hint
+      FROM (
+        SELECT i.instance, i.machine, i.node, i.key, p.since, 'paused' AS reason,
+               format('paused by %s: %s', p.by_role, coalesce(p.reason, 'no reason given')) AS detail,
+               format('SELECT dfsmr.resume(%L%s);', p.machine,
+                      CASE WHEN p.node <> '' THEN format(', %L', p.node) ELSE '' END) AS hint
+          FROM dfsmr.instances AS i
+          JOIN dfsmr.pause AS p ON p.machine = i.machine AND p.node IN ('', i.node)
+         WHERE i.state = 'paused'
+        UNION ALL
+        SELECT i.instance, i.machine, i.node, i.key, i.entered_at, 'parked',
+               'nothing moves it by itself; it waits for a signal',
+               format('SELECT * FROM dfsmr.signal(NULL, NULL, %L, instance => %L);',
+                      'TRANSITION', i.instance)
+          FROM dfsmr.instances AS i
+         WHERE i.state = 'parked' AND i.ready_at IS NULL
+        UNION ALL
+        SELECT i.instance, i.machine, i.node, i.key, i.expires_at, 'overdue lease',
+               format('the lease of client %s ran out but was not taken back', i.client),
+               'Is a scheduler running (pg_stat_activity), and is the row locked (pg_locks)?'
+          FROM dfsmr.instances AS i
+         WHERE i.expires_at < dfsmr.board_time() - interval '10 s'
+        UNION ALL
+        SELECT i.instance, i.machine, i.node, i.key, i.ready_at, 'overdue timer',
+               'it was due but did not fire',
+               'Is a scheduler running (pg_stat_activity), and is the row locked (pg_locks)?'
+          FROM dfsmr.instances AS i
+         WHERE i.state IN ('delayed', 'parked') AND i.ready_at < dfsmr.board_time() - interval '10 s'
+      ) AS s;
+COMMENT ON VIEW dfsmr.stuck IS 'instances that need somebody to look at them, why, and what to do';

@@ -1,0 +1,278 @@
+/*-------------------------------------------------------------------------
+ *
+ * timer.c
+ *	  The scheduler's step that fires timers, and the clock of delayed tasks.
+ *
+ * A timer that is due is taken off the board, its row is looked at, and its
+ * edge is taken.  Nobody is waited for: a row that is locked is postponed.
+ * What was taken is offered again if the transaction fails.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "board_internal.h"
+#include "contain.h"
+#include "machine_cache.h"
+#include "refill.h"
+#include "running/call.h"
+#include "running/move.h"
+#include "scheduler.h"
+#include "utils/timestamp.h"
+#include "xact_notes.h"
+
+/* Timers fired in one transaction. */
+#define BATCH 200
+
+/* Pauses before a row is tried again, in microseconds. */
+#define LOCKED_PAUSE (100 * INT64CONST(1000))
+#define BAD_PAUSE USECS_PER_SEC
+#define MAX_DOUBLINGS 6
+
+/* One timer in work. */
+typedef struct Firing
+{
+	Board	   *board;
+	InstanceTable *table;
+	Postponed	timer;
+	TimestampTz now;
+	bool		postpone;		/* the row is locked */
+} Firing;
+
+/* The last run did not come to its end: some row is bad, so take care. */
+static bool running = false;
+static bool careful = false;
+
+/* ------------------------------------------------------------- postponing */
+
+/* Lock held. */
+static void
+postpone(Board *board, const Postponed *timer, TimestampTz retry_at)
+{
+	if (board->npostponed < MAX_POSTPONED)
+	{
+		Postponed  *place = &board->postponed[board->npostponed++];
+
+		*place = *timer;
+		place->tries++;
+		place->retry_at = retry_at;
+	}
+	else if (!board->postponed_lost)
+	{
+		/* No room: in a while, look at all timers again. */
+		board->postponed_lost = true;
+		board->postponed_retry = retry_at;
+	}
+}
+
+static TimestampTz
+retry_time(const Firing *firing, int64 pause)
+{
+	return firing->now + (pause << Min(firing->timer.tries, MAX_DOUBLINGS));
+}
+
+/* ------------------------------------------------------------------ taking */
+
+/* Take timers that are due off the board; returns how many. */
+static int
+take_due(Board *board, TimestampTz now, Postponed *timers, int max)
+{
+	int			n = 0;
+	SetEntry   *entry;
+
+	xact_note_reserve_claims(max);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (board->postponed_lost && board->postponed_retry <= now)
+	{
+		board->postponed_lost = false;
+		ordered_set_draw_back(&board->timers, &KEY_LOWEST);
+	}
+	for (int i = board->npostponed - 1; i >= 0 && n < max; i--)
+	{
+		if (board->postponed[i].retry_at > now)
+			continue;
+		timers[n++] = board->postponed[i];
+		board->postponed[i] = board->postponed[--board->npostponed];
+	}
+	while (n < max && (entry = ordered_set_get(&board->timers, 0)) != NULL &&
+		   entry->key.at <= now)
+	{
+		memset(&timers[n], 0, sizeof(Postponed));
+		timers[n++].entry = *entry;
+		ordered_set_remove(&board->timers, 0);
+	}
+	for (int i = 0; i < n; i++)
+		xact_note_timer(&timers[i].entry);
+	LWLockRelease(board->lock);
+	return n;
+}
+
+/* ------------------------------------------------------------------- firing */
+
+/* The edge that the row takes by itself now, or NULL: it does not. */
+static const MachineEdge *
+due_edge(const InstanceRow *row, const MachineNode *node, ChangeKind *kind)
+{
+	if (node == NULL)
+		return NULL;
+	if (node->kind == NODE_TIMER)
+	{
+		*kind = CHANGE_TIMER;
+		return &node->edges[node->fire];
+	}
+	if (node->kind == NODE_PARKED && node->on_timeout >= 0)
+	{
+		*kind = CHANGE_TIMEOUT;
+		return &node->edges[node->on_timeout];
+	}
+	return NULL;
+}
+
+static void
+fire(void *argument)
+{
+	Firing	   *firing = argument;
+	SetEntry   *entry = &firing->timer.entry;
+	InstanceRow row;
+	const MachineInfo *info;
+	const Machine *machine;
+	const MachineNode *node;
+	const MachineEdge *edge;
+	Move		move = {.now = firing->now};
+
+	/* A hint only: the row may have moved on, or been paused. */
+	if (!instance_fetch_hinted(firing->table, &entry->key.id, &entry->tid, &row) ||
+		row.visit != entry->visit || !row.timed || row.ready_at > firing->now ||
+		(row.kind != NODE_TIMER && row.kind != NODE_PARKED))
+		return;
+	info = machine_info(row.machine);
+	if (info == NULL || machine_node_paused(info, row.node))
+		return;
+	machine = machine_version(row.machine, row.version);
+	node = row_node(&row, machine);
+	edge = due_edge(&row, node, &move.kind);
+	if (edge == NULL)
+		return;
+	if (move_along(firing->table, &row, machine, node, edge, &move) != INSTANCE_UPDATED)
+		firing->postpone = true;
+}
+
+static void
+fire_one(Firing *firing)
+{
+	bool		good = true;
+	char		about[64];
+
+	firing->postpone = false;
+	if (careful)
+	{
+		snprintf(about, sizeof(about), "the timer of instance %s",
+				 uuid_string(&firing->timer.entry.key.id));
+		good = contained(fire, firing, about);
+	}
+	else
+		fire(firing);
+
+	if (good && !firing->postpone)
+		return;
+	LWLockAcquire(firing->board->lock, LW_EXCLUSIVE);
+	postpone(firing->board, &firing->timer, retry_time(firing, good ? LOCKED_PAUSE : BAD_PAUSE));
+	LWLockRelease(firing->board->lock);
+}
+
+/* Anything due that is worth another run at once? */
+static bool
+more_due(Board *board, TimestampTz now)
+{
+	SetEntry   *entry;
+	bool		more;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	entry = ordered_set_get(&board->timers, 0);
+	more = entry != NULL ? entry->key.at <= now : ordered_set_needs_refill(&board->timers);
+	LWLockRelease(board->lock);
+	return more;
+}
+
+/* Delayed tasks become due; what becomes due next is known. */
+static TimestampTz
+advance(Board *board)
+{
+	TimestampTz now;
+	TimestampTz quiet_until;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	now = board_now_locked(board);
+	quiet_until = board->quiet_until;
+	board_promote(board, now);
+	LWLockRelease(board->lock);
+	if (ordered_set_needs_refill(&board->delayed))
+		refill_delayed(board);
+	return now < quiet_until ? 0 : now;
+}
+
+static bool
+run(void)
+{
+	Board	   *board = board_get();
+	TimestampTz now = advance(board);
+	Postponed  *timers;
+	InstanceTable table;
+	Firing		firing = {.board = board, .table = &table, .now = now};
+	int			n;
+
+	if (now == 0)
+		return false;
+	careful = running;
+	running = true;
+	if (ordered_set_needs_refill(&board->timers))
+		refill_timers(board);
+	timers = palloc(BATCH * sizeof(Postponed));
+	n = take_due(board, now, timers, BATCH);
+	if (n > 0)
+	{
+		instance_table_open(&table, RowExclusiveLock);
+		for (int i = 0; i < n; i++)
+		{
+			firing.timer = timers[i];
+			fire_one(&firing);
+		}
+		instance_table_close(&table);
+	}
+	pfree(timers);
+	running = false;
+	return more_due(board, now);
+}
+
+static TimestampTz
+next_due(void)
+{
+	Board	   *board = board_attached();
+	TimestampTz due;
+	SetEntry   *entry;
+
+	if (board == NULL)
+		return DT_NOEND;
+	LWLockAcquire(board->lock, LW_SHARED);
+	due = board_next_delayed(board);
+	entry = ordered_set_get(&board->timers, 0);
+	if (entry != NULL)
+		due = Min(due, entry->key.at);
+	else if (ordered_set_needs_refill(&board->timers))
+		due = Min(due, board->due_until);
+	for (int i = 0; i < board->npostponed; i++)
+		due = Min(due, board->postponed[i].retry_at);
+	if (board->postponed_lost)
+		due = Min(due, board->postponed_retry);
+	if (due != DT_NOEND)
+		due = Max(due, board->quiet_until);
+	LWLockRelease(board->lock);
+	return due;
+}
+
+const SchedulerStep timer_step = {
+	.name = "firing timers",
+	.run = run,
+	.next_due = next_due,
+	.in_tick = true,
+};
