@@ -56,6 +56,21 @@ event_line(const Reader *reader)
 	return (int) reader->event.start_mark.line + 1;
 }
 
+/*
+ * The line of a mark.  At the end of a text whose last line is not ended,
+ * libyaml points to a line that is not there.
+ */
+static int
+mark_line(const Reader *reader, const yaml_mark_t *mark)
+{
+	size_t		lines = 0;
+
+	for (size_t i = 0; i < reader->len; i++)
+		if (reader->string[i] == '\n' || i == reader->len - 1)
+			lines++;
+	return (int) (mark->line < lines ? mark->line : lines > 0 ? lines - 1 : 0) + 1;
+}
+
 /* Has this line a tab before its text? */
 static bool
 is_indented_by_tab(const Reader *reader, int line)
@@ -82,7 +97,7 @@ report_syntax(Reader *reader)
 	const yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem != NULL ? parser->problem : "unreadable text";
 	const char *advice = "check indentation, colons, quotes and brackets near this line";
-	int			line = (int) parser->problem_mark.line + 1;
+	int			line = mark_line(reader, &parser->problem_mark);
 	const char *context = "";
 
 	if (parser->error == YAML_MEMORY_ERROR)
