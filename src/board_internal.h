@@ -130,7 +130,7 @@ struct Board
 	Lease	  **expiry;			/* binary heap by check_at */
 	int			nexpiry;
 	int			npending;
-	bool		leases_full_logged;
+	TimestampTz leases_full_logged; /* when that was said last */
 
 	Waiter	   *waiters;
 	int			waiter_free;	/* list through next */

@@ -42,6 +42,7 @@ typedef struct Expiring
 	TimestampTz now;
 	bool		locked;
 	bool		over;			/* the row has outlived it: it can go */
+	RowImage	row;			/* ... and is like this now */
 } Expiring;
 
 /* The last run did not come to its end: some row is bad, so take care. */
@@ -86,9 +87,8 @@ redeliver(Expiring *expiring, InstanceRow *row, Move *move)
 }
 
 static void
-expire(void *argument)
+expire(Expiring *expiring)
 {
-	Expiring   *expiring = argument;
 	Lease	   *lease = &expiring->lease;
 	InstanceRow row;
 	const Machine *machine;
@@ -106,11 +106,13 @@ expire(void *argument)
 	if (!instance_fetch_hinted(expiring->table, &lease->instance, &lease->tid, &row))
 	{
 		expiring->over = true;
+		expiring->row.name = NULL;
 		return;
 	}
 	if (row.visit != lease->visit || row.kind != NODE_TASK || row.attempt >= lease->attempt)
 	{
 		/* Unless that is our own doing, which may be rolled back. */
+		expiring->row = instance_image(&row);
 		expiring->over = !row.own_write;
 		expiring->locked = row.own_write;
 		return;
@@ -125,9 +127,23 @@ expire(void *argument)
 	expiring->locked = result != INSTANCE_UPDATED;
 }
 
+/* With a table of its own: what a subtransaction opens, it must close. */
+static void
+expire_apart(void *argument)
+{
+	Expiring   *expiring = argument;
+	InstanceTable table;
+
+	instance_table_open(&table, RowExclusiveLock);
+	expiring->table = &table;
+	expire(expiring);
+	instance_table_close(&table);
+}
+
 static void
 expire_one(Expiring *expiring)
 {
+	InstanceTable *table = expiring->table;
 	bool		good = true;
 	char		about[64];
 	Lease	   *lease;
@@ -137,7 +153,8 @@ expire_one(Expiring *expiring)
 	{
 		snprintf(about, sizeof(about), "the lease of instance %s",
 				 uuid_string(&expiring->lease.instance));
-		good = contained(expire, expiring, about);
+		good = contained(expire_apart, expiring, about);
+		expiring->table = table;
 	}
 	else
 		expire(expiring);
@@ -148,7 +165,14 @@ expire_one(Expiring *expiring)
 	lease = lease_find_exact(expiring->board, &expiring->lease.instance,
 							 expiring->lease.visit, expiring->lease.attempt);
 	if (lease != NULL && expiring->over)
+	{
+		/*
+		 * Who took hints or refilled passed the row by for this lease: if it is
+		 * ready (a prepared transaction gave it back, say), offer it.
+		 */
 		lease_drop(expiring->board, lease);
+		board_offer(expiring->board, &expiring->row);
+	}
 	else if (lease != NULL)
 	{
 		lease->expiring = false;

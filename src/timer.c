@@ -129,9 +129,8 @@ due_edge(const InstanceRow *row, const MachineNode *node, ChangeKind *kind)
 }
 
 static void
-fire(void *argument)
+fire(Firing *firing)
 {
-	Firing	   *firing = argument;
 	SetEntry   *entry = &firing->timer.entry;
 	InstanceRow row;
 	const MachineInfo *info;
@@ -157,9 +156,23 @@ fire(void *argument)
 		firing->postpone = true;
 }
 
+/* With a table of its own: what a subtransaction opens, it must close. */
+static void
+fire_apart(void *argument)
+{
+	Firing	   *firing = argument;
+	InstanceTable table;
+
+	instance_table_open(&table, RowExclusiveLock);
+	firing->table = &table;
+	fire(firing);
+	instance_table_close(&table);
+}
+
 static void
 fire_one(Firing *firing)
 {
+	InstanceTable *table = firing->table;
 	bool		good = true;
 	char		about[64];
 
@@ -168,7 +181,8 @@ fire_one(Firing *firing)
 	{
 		snprintf(about, sizeof(about), "the timer of instance %s",
 				 uuid_string(&firing->timer.entry.key.id));
-		good = contained(fire, firing, about);
+		good = contained(fire_apart, firing, about);
+		firing->table = table;
 	}
 	else
 		fire(firing);

@@ -258,9 +258,14 @@ xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint)
 }
 
 void
-xact_note_claim_held(int note, int attempt)
+xact_note_claim_held(int note, int attempt, const RowImage *row)
 {
-	notes[note].u.claim.attempt = attempt;
+	Note	   *there = &notes[note];
+
+	/* The hint may have been of an earlier place in the order. */
+	there->u.claim.hint.key = row->key;
+	there->u.claim.hint.tid = row->tid;
+	there->u.claim.attempt = attempt;
 }
 
 void
@@ -340,9 +345,8 @@ offer_timed(Board *board, OrderedSet *set, SetEntry *entry)
 		board_wake_scheduler(board);
 }
 
-/* A row with this image is committed: let those find it who look for it. */
-static void
-offer(Board *board, const RowImage *image)
+void
+board_offer(Board *board, const RowImage *image)
 {
 	SetEntry	entry;
 
@@ -405,7 +409,7 @@ apply_committed(Board *board, const Note *note)
 				lease_drop(board, lease);
 		}
 		lease_drop_before_visit(board, &after->key.id, after->visit);
-		offer(board, after);
+		board_offer(board, after);
 	}
 }
 
@@ -433,7 +437,7 @@ apply_aborted(Board *board, const Note *note)
 	switch (note->kind)
 	{
 		case NOTE_WRITE:
-			offer(board, &note->u.write.before);
+			board_offer(board, &note->u.write.before);
 			break;
 		case NOTE_SUM:
 			offer_sum(board, note, &note->u.sum.before);
@@ -525,6 +529,12 @@ static void
 watch_prepared(Board *board, TransactionId xid)
 {
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	/* A lease that it took back is looked at again: it may be rolled back. */
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (notes[i].kind == NOTE_EXPIRING)
+			apply_aborted(board, &notes[i]);
+	}
 	if (board->nprepared < dfsmr_max_prepared)
 		board->prepared[board->nprepared++] = xid;
 	else

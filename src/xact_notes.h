@@ -56,8 +56,8 @@ extern void xact_note_reserve_claims(int n);
  */
 extern int	xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint);
 
-/* The lease holds under this attempt number. */
-extern void xact_note_claim_held(int note, int attempt);
+/* The lease of this row holds under this attempt number. */
+extern void xact_note_claim_held(int note, int attempt, const RowImage *row);
 
 /* The hint was void; nothing is to be undone. */
 extern void xact_note_claim_void(int note);
@@ -67,6 +67,13 @@ extern void xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt
 
 /* A timer was taken off the board; offered again if that is rolled back. */
 extern void xact_note_timer(const SetEntry *timer);
+
+/*
+ * A row with this image is committed and not leased: let those find it who look
+ * for it.  Whoever ends a lease of a visit that goes on does this, since hints
+ * and refills pass a leased row by.  Lock held; cannot fail.
+ */
+extern void board_offer(Board *board, const RowImage *row);
 
 /* Rows arrived that no API call wrote: look at all again, after a quiet moment. */
 extern void xact_note_foreign_write(void);

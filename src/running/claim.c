@@ -23,6 +23,9 @@
 /* How often to refill before taking what is there. */
 #define MAX_ROUNDS 8
 
+/* How often to say that all leases are taken, in microseconds. */
+#define LOG_INTERVAL (60 * USECS_PER_SEC)
+
 /* A hint that was popped, with its pending lease. */
 typedef struct Claim
 {
@@ -146,8 +149,7 @@ static int
 refill_and_pop(Board *board, Target *targets, int ntargets, Claim *claims, int max)
 {
 	int			n = 0;
-	bool		leases_full;
-	bool		say_so;
+	bool		say_so = false;
 
 	xact_note_reserve_claims(max);
 	for (int round = 0;; round++)
@@ -164,9 +166,14 @@ refill_and_pop(Board *board, Target *targets, int ntargets, Claim *claims, int m
 		LWLockRelease(board->lock);
 		refill_ready(board, name, retry);
 	}
-	leases_full = pop(board, targets, ntargets, claims, max, &n);
-	say_so = leases_full && !board->leases_full_logged;
-	board->leases_full_logged = leases_full;
+	if (pop(board, targets, ntargets, claims, max, &n))
+	{
+		TimestampTz now = board_now_locked(board);
+
+		say_so = now - board->leases_full_logged > LOG_INTERVAL;
+		if (say_so)
+			board->leases_full_logged = now;
+	}
 	board->claims += n;
 	LWLockRelease(board->lock);
 
@@ -201,6 +208,7 @@ verify(InstanceTable *table, Claim *claim, GrantedTask *task)
 	machine = machine_version(row->machine, row->version);
 	task->node = row_node(row, machine);
 	task->attempt = row->attempt + 1;
+	task->image = instance_image(row);
 	return true;
 }
 
@@ -215,7 +223,7 @@ hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 		return false;
 	task->term = lease_term(task->node, board_now_locked(board));
 	lease_hold(board, lease, task->attempt, row->deliveries + 1, client, &task->term, &row->tid);
-	xact_note_claim_held(claim->note, task->attempt);
+	xact_note_claim_held(claim->note, task->attempt, &task->image);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 typedef struct GrantedTask
 {
 	InstanceRow row;
+	RowImage	image;
 	const MachineNode *node;
 	int			attempt;
 	LeaseTerm	term;

@@ -60,6 +60,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	const Machine *machine;
 	const MachineNode *node;
 	LeaseTerm	term;
+	RowImage	image = instance_image(row);
 	SetEntry	hint;
 	Lease	   *lease;
 	bool		stale = false;
@@ -77,7 +78,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	name = node_name_intern(row->machine, row->node);
 	term = lease_term(node, now);
 	memset(&hint, 0, sizeof(hint));
-	hint.key = instance_image(row).key;
+	hint.key = image.key;
 	hint.visit = row->visit;
 	hint.tid = row->tid;
 	hint.retry = row->retry;
@@ -96,7 +97,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	{
 		note = xact_note_claim(name, row->retry, &hint);
 		lease_hold(board, lease, row->attempt + 1, row->deliveries + 1, "", &term, &row->tid);
-		xact_note_claim_held(note, row->attempt + 1);
+		xact_note_claim_held(note, row->attempt + 1, &image);
 	}
 	else
 		stale = true;
