@@ -150,7 +150,8 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 	lease->node_generation = node >= 0 ? board->nodes[node].generation : 0;
 	lease->tid = hint->tid;
 	lease->pending = true;
-	lease->owner = MyProc->pgprocno;
+	/* The postmaster, which restores what was saved, is no such process. */
+	lease->owner = MyProc != NULL ? MyProc->pgprocno : -1;
 	lease->heap_index = -1;
 	board->npending++;
 	*result = lease;
