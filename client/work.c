@@ -167,8 +167,8 @@ work(Worker *worker)
 
 		obey_signals(worker);
 		watch_commands(worker);
-		waiter_act(worker);
 		speaker_act(worker);
+		waiter_act(worker);
 		if (is_over(worker))
 			return;
 

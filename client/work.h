@@ -115,6 +115,7 @@ typedef struct Worker
 	Link		speaker;
 	Slot	   *speaking;		/* about which the statement under way is */
 	Saying		said;			/* and what it is */
+	bool		settling;		/* a connection was lost: what we hold comes first */
 
 	Link		waiter;
 	bool		asked_drained;	/* the waiter's statement is not ready(), but drained? */
@@ -161,6 +162,7 @@ extern void slot_settle(Worker *worker, Slot *slot);
 extern void slot_free(Slot *slot);
 
 /* work_speaker.c */
+extern void worker_settle(Worker *worker);
 extern int64_t speaker_deadline(const Worker *worker);
 extern void speaker_act(Worker *worker);
 extern void speaker_event(Worker *worker, LinkEvent event);

@@ -143,6 +143,21 @@ build_heartbeat(Query *query, const Slot *slot)
 	query_end(query);
 }
 
+/*
+ * A connection was lost, and perhaps the server with all leases: it would
+ * hand out, even to us, what we still work on.  So that it does not, all beat
+ * at once, and no task is asked for before all that is due has been said.
+ */
+void
+worker_settle(Worker *worker)
+{
+	int64_t		now = monotonic_ms();
+
+	worker->settling = true;
+	for (int i = 0; i < worker->jobs; i++)
+		worker->slots[i].heartbeat_at = now;
+}
+
 /* Say the next thing, if the connection is free and there is one. */
 void
 speaker_act(Worker *worker)
@@ -150,8 +165,14 @@ speaker_act(Worker *worker)
 	Query		query;
 	Slot	   *slot;
 
-	if (worker->speaker.state != LINK_IDLE || (slot = next_slot(worker, monotonic_ms())) == NULL)
+	if (worker->speaker.state != LINK_IDLE)
 		return;
+	slot = next_slot(worker, monotonic_ms());
+	if (slot == NULL)
+	{
+		worker->settling = false;
+		return;
+	}
 
 	worker->speaking = slot;
 	worker->said = slot->state == SLOT_RUNNING ? SAY_HEARTBEAT : slot->say;
@@ -332,7 +353,6 @@ speaker_event(Worker *worker, LinkEvent event)
 {
 	Slot	   *slot = worker->speaking;
 	PGresult   *result;
-	int64_t		now;
 
 	switch (event)
 	{
@@ -346,12 +366,7 @@ speaker_event(Worker *worker, LinkEvent event)
 		case LINK_LOST:
 			/* The slot still wants to say it. */
 			worker->speaking = NULL;
-			break;
-		case LINK_CONNECTED:
-			/* After a crash the server knows no leases: beat at once. */
-			now = monotonic_ms();
-			for (int i = 0; i < worker->jobs; i++)
-				worker->slots[i].heartbeat_at = now;
+			worker_settle(worker);
 			break;
 		default:
 			break;

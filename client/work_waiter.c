@@ -40,7 +40,7 @@ waiter_deadline(const Worker *worker)
 		return deadline;
 	if (worker->until < deadline)
 		deadline = worker->until;
-	if (wanted(worker) > 0 && worker->ask_at < deadline)
+	if (!worker->settling && wanted(worker) > 0 && worker->ask_at < deadline)
 		deadline = worker->ask_at;
 	return deadline;
 }
@@ -144,7 +144,7 @@ waiter_act(Worker *worker)
 		return;
 	}
 
-	if (worker->waiter.state != LINK_IDLE)
+	if (worker->waiter.state != LINK_IDLE || worker->settling)
 		return;
 	if (worker->ask_drained)
 		ask_drained(worker);
@@ -205,6 +205,7 @@ waiter_event(Worker *worker, LinkEvent event)
 	{
 		/* Tasks on their way are lost with it; their leases will run out. */
 		worker->ask_at = 0;
+		worker_settle(worker);
 		return;
 	}
 	if (event != LINK_RESULT)
