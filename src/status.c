@@ -42,15 +42,33 @@ put(ReturnSetInfo *result, Datum *values, bool *nulls)
 }
 
 /*
+ * May the caller see this lease?  A lease does not know its machine for sure
+ * (its node set may have made room for another), the row does; who may read
+ * all machines needs no row.
+ */
+static bool
+may_see_lease(InstanceTable *table, bool reads_all, Lease *lease)
+{
+	InstanceRow row;
+
+	return reads_all ||
+		(instance_fetch_hinted(table, &lease->instance, &lease->tid, &row) &&
+		 privilege_has(row.machine, PRIVILEGE_READ));
+}
+
+/*
  * Leases that hold: (instance, visit, attempt, deliveries, client, claimed_at,
- * expires_at).  Empty without a board.  The views join it with rows that the
- * caller may read; nobody else may call it.
+ * expires_at).  Empty without a board.  The views join it with the rows; as
+ * functions in a view run with the rights of the caller, who so can call this
+ * alone too, it shows no more than they do.
  */
 Datum
 dfsmr_board_leases(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Board	   *board = board_get_if_available();
+	bool		reads_all = privilege_has(NULL, PRIVILEGE_READ);
+	InstanceTable table;
 	Lease	   *copy;
 	int			n;
 
@@ -63,11 +81,14 @@ dfsmr_board_leases(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		copy[i] = *board->expiry[i];
 	LWLockRelease(board->lock);
+	instance_table_open(&table, AccessShareLock);
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[7];
 		bool		nulls[7] = {false};
 
+		if (!may_see_lease(&table, reads_all, &copy[i]))
+			continue;
 		values[0] = UUIDPGetDatum(&copy[i].instance);
 		values[1] = Int32GetDatum(copy[i].visit);
 		values[2] = Int32GetDatum(copy[i].attempt);
@@ -77,6 +98,7 @@ dfsmr_board_leases(PG_FUNCTION_ARGS)
 		values[6] = TimestampTzGetDatum(copy[i].expires_at);
 		put(result, values, nulls);
 	}
+	instance_table_close(&table);
 	pfree(copy);
 	return (Datum) 0;
 }
