@@ -97,3 +97,4 @@ ALTER TABLE dfsmr.installation ENABLE ALWAYS TRIGGER wall_truncate;
 
 -- Nothing to PUBLIC: grant_...() gives what a role needs.
 REVOKE ALL ON ALL ROUTINES IN SCHEMA dfsmr FROM PUBLIC;
+REVOKE ALL ON TYPE dfsmr.task FROM PUBLIC;

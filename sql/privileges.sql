@@ -42,10 +42,11 @@ SELECT m.type, m.identity
    AND NOT EXISTS (SELECT FROM pg_type AS t JOIN pg_class AS c ON c.oid = t.typrelid
                     WHERE t.oid = m.objid AND c.relkind <> 'c')
  ORDER BY 1, 2;
--- Functions that only look may run in parallel; none runs as its owner.
+-- Functions that only look may run beside parallel workers, those that write may
+-- not; none runs as its owner.
 SELECT p.oid::regprocedure, p.provolatile, p.proparallel, p.prosecdef
   FROM pg_proc AS p JOIN priv_member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
- WHERE p.prosecdef OR (p.provolatile <> 'v' AND p.proparallel = 'u') OR (p.provolatile = 'v' AND p.proparallel <> 'u')
+ WHERE p.prosecdef OR (p.provolatile <> 'v' AND p.proparallel = 'u') OR (p.provolatile = 'v' AND p.proparallel = 's')
  ORDER BY p.oid::regprocedure::text;
 -- Views do not let a function look past what they hide.
 SELECT c.oid::regclass, c.reloptions
@@ -144,6 +145,100 @@ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$;
 SET ROLE regress_priv_reader;
 SELECT machine FROM dfsmr.machines WHERE priv_peek(machine);
 RESET ROLE;
+
+-- ---------------------------------------------------------------- running
+
+-- Two instances of each machine, the second one claimed.
+SELECT dfsmr.start('priv_a', id => '0000000a-0000-4000-8000-000000000000', key => 'ka') IS NOT NULL AS a,
+       dfsmr.start('priv_b', id => '0000000b-0000-4000-8000-000000000000', key => 'kb') IS NOT NULL AS b,
+       dfsmr.start('priv_a', id => '0000001a-0000-4000-8000-000000000000', priority => 9) IS NOT NULL AS a,
+       dfsmr.start('priv_b', id => '0000001b-0000-4000-8000-000000000000', priority => 9) IS NOT NULL AS b;
+SELECT instance FROM dfsmr.ready('boss', 'priv_a');
+SELECT instance FROM dfsmr.ready('boss', 'priv_b');
+\set a '\'0000000a-0000-4000-8000-000000000000\''
+\set b '\'0000000b-0000-4000-8000-000000000000\''
+\set claimed_b '\'0000001b-0000-4000-8000-000000000000\''
+
+-- Nothing for those who have nothing, though they may call the functions.
+\set VERBOSITY terse
+GRANT SELECT ON ALL TABLES IN SCHEMA dfsmr TO regress_priv_nobody;
+REVOKE SELECT ON dfsmr.instance, dfsmr.change, dfsmr.machine_version, dfsmr.pause, dfsmr.privilege, dfsmr.installation
+    FROM regress_priv_nobody;
+SET ROLE regress_priv_nobody;
+SELECT dfsmr.start('priv_a');
+SELECT * FROM dfsmr.ready('n');
+SELECT * FROM dfsmr.ready('n', 'priv_a');
+SELECT * FROM dfsmr.transition(:a, 'ok', visit => 1);
+SELECT * FROM dfsmr.relinquish(:claimed_b, 1);
+SELECT dfsmr.heartbeat(:claimed_b, 1);
+SELECT * FROM dfsmr.signal('priv_a', 'ka', 'ok');
+SELECT * FROM dfsmr.signal(NULL, NULL, 'ok', instance => :a);
+SELECT dfsmr.abort(:a);
+SELECT dfsmr.move(:a, 'done', 'because');
+SELECT dfsmr.pause('priv_a');
+SELECT dfsmr.resume('priv_a');
+SELECT dfsmr.tick();
+SELECT * FROM dfsmr.allowed(:a);
+SELECT * FROM dfsmr.history(:a);
+SELECT count(*) FROM dfsmr.instances;
+SELECT count(*) FROM dfsmr.changes;
+SELECT count(*) FROM dfsmr.changes_since(NULL, 10);
+SELECT count(*) FROM dfsmr.stuck;
+SELECT count(*) FROM dfsmr.board_leases();
+SELECT count(*) FROM dfsmr.status WHERE machine IS NOT NULL;
+RESET ROLE;
+
+-- A worker of one machine: nothing of another, and no more than work.
+SET ROLE "regress_priv Worker";
+SELECT instance FROM dfsmr.ready('w', 'priv_b');
+SELECT instance, machine FROM dfsmr.ready('w', max => 10);
+SELECT * FROM dfsmr.transition(:b, 'ok', visit => 1);
+SELECT * FROM dfsmr.relinquish(:claimed_b, 1);
+SELECT dfsmr.heartbeat(:claimed_b, 1);
+SELECT * FROM dfsmr.allowed(:b);
+SELECT * FROM dfsmr.history(:b);
+SELECT machine, state, client FROM dfsmr.instances WHERE machine LIKE 'priv%' ORDER BY instance;
+SELECT DISTINCT machine FROM dfsmr.changes;
+SELECT count(*) AS others FROM dfsmr.changes_since(NULL, 1000) WHERE machine <> 'priv_a';
+SELECT client FROM dfsmr.board_leases() ORDER BY 1;
+SELECT count(*) AS others FROM dfsmr.status WHERE machine <> 'priv_a';
+SELECT dfsmr.heartbeat(:a, 1) > now() AS beats;
+SELECT dfsmr.start('priv_a');
+SELECT * FROM dfsmr.signal('priv_a', 'ka', 'ok');
+SELECT dfsmr.abort(:a);
+-- The visit is what a worker has to show.
+SELECT * FROM dfsmr.transition(:a, 'ok');
+SELECT node, visit FROM dfsmr.transition(:a, 'ok', visit => 1, client => 'w');
+-- A function of the worker's own may take tasks, one of somebody else's not.
+CREATE FUNCTION pg_temp.priv_task(dfsmr.task) RETURNS text LANGUAGE sql AS 'SELECT $1.node';
+SET ROLE regress_priv_starter;
+CREATE FUNCTION pg_temp.priv_task_2(dfsmr.task) RETURNS text LANGUAGE sql AS 'SELECT $1.node';
+SELECT dfsmr.start('priv_a', id => '0000002a-0000-4000-8000-000000000000', key => 'by the starter') IS NOT NULL AS started;
+SELECT dfsmr.start('priv_b');
+SELECT * FROM dfsmr.ready('s', 'priv_a');
+SET ROLE regress_priv_signaler;
+SELECT * FROM dfsmr.signal('priv_b', 'kb', 'ok');
+SELECT * FROM dfsmr.signal(NULL, NULL, 'ok', instance => :b);
+SELECT * FROM dfsmr.signal('priv_a', 'by the starter', 'ok');
+SET ROLE regress_priv_admin;
+SELECT dfsmr.pause('priv_a'), dfsmr.resume('priv_a');
+SELECT dfsmr.pause('priv_b');
+SELECT dfsmr.abort(:b);
+SELECT dfsmr.move(:b, 'done', 'because');
+SELECT dfsmr.tick();
+SELECT node FROM dfsmr.transition((SELECT instance FROM dfsmr.instances WHERE key = 'by the starter'), 'ok');
+SET ROLE regress_priv_chief;
+SELECT dfsmr.abort(:b), dfsmr.abort(:claimed_b);
+RESET ROLE;
+-- A definer's function works for those who may call it, as its owner.
+CREATE FUNCTION priv_start_b() RETURNS uuid LANGUAGE sql SECURITY DEFINER AS $$ SELECT dfsmr.start('priv_b', key => 'definer') $$;
+ALTER FUNCTION priv_start_b() OWNER TO regress_priv_chief;
+SET ROLE regress_priv_nobody;
+SELECT priv_start_b() IS NOT NULL AS started;
+RESET ROLE;
+SELECT role, machine, key, kind FROM dfsmr.changes WHERE key IN ('definer', 'by the starter') ORDER BY seq;
+\set VERBOSITY default
+SELECT count(dfsmr.abort(instance)) AS ended FROM dfsmr.instances WHERE machine LIKE 'priv%' AND state <> 'finished';
 
 -- ---------------------------------------------------------------- admins
 
@@ -322,7 +417,7 @@ SELECT role_name, machine, privilege FROM dfsmr.privilege WHERE role_name IN ('r
 
 -- ---------------------------------------------------------------- leave nothing behind
 
-DROP FUNCTION priv_definer(), priv_peek(text);
+DROP FUNCTION priv_definer(), priv_peek(text), priv_start_b();
 DROP OWNED BY regress_priv_nobody, regress_priv_reader, regress_priv_signaler, "regress_priv Worker",
     regress_priv_beginner, regress_priv_admin, regress_priv_chief, regress_priv_heir, regress_priv_stepchild;
 DROP ROLE regress_priv_nobody, regress_priv_reader, regress_priv_signaler, "regress_priv Worker",

@@ -38,7 +38,7 @@ static const struct
 {
 	{PRIVILEGE_READ,
 		"{validate,definition,graph,history,allowed,changes_since,changes_cursor,"
-		"may_read,enforce,enforce_report}"},
+		"may_read,board_leases,board_status,board_time,enforce,enforce_report}"},
 	{PRIVILEGE_SIGNAL, "{signal}"},
 	{PRIVILEGE_WORK,
 		"{ready,transition,relinquish,heartbeat}"},
@@ -130,6 +130,21 @@ list_views(const GrantCall *call)
 						1, types, values);
 }
 
+/* Its types, which one has to be allowed to use to declare something of. */
+static char *
+list_types(const GrantCall *call)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(call->oids->extension)};
+
+	return query_string("SELECT string_agg(t.oid::regtype::text, ', ' ORDER BY t.oid) "
+						"FROM pg_depend AS d JOIN pg_type AS t ON t.oid = d.objid "
+						"JOIN pg_class AS c ON c.oid = t.typrelid AND c.relkind = 'c' "
+						"WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'e' "
+						"AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = $1",
+						1, types, values);
+}
+
 /* GRANT or REVOKE, if there is anything to. */
 static void
 change_acl(const GrantCall *call, bool grant, const char *what, const char *objects)
@@ -170,6 +185,8 @@ adjust_acls(const GrantCall *call)
 	if (any)
 		change_acl(call, true, "USAGE ON SCHEMA", "dfsmr");
 	change_acl(call, any, "SELECT ON TABLE", list_views(call));
+	change_acl(call, (held.mask & (PRIVILEGE_WORK | PRIVILEGE_ADMIN)) != 0,
+			   "USAGE ON TYPE", list_types(call));
 	for (size_t i = 0; i < lengthof(callable); i++)
 	{
 		bool		needed = (held.mask & (callable[i].privilege | PRIVILEGE_ADMIN)) != 0 ||
