@@ -442,7 +442,7 @@ board_next_delayed(Board *board)
 void
 board_set_scheduler(Board *board, bool here)
 {
-	pg_atomic_write_u32(&board->scheduler, here ? (uint32) MyProc->pgprocno : NO_SCHEDULER);
+	pg_atomic_write_u32(&board->scheduler, here ? (uint32) proc_number(MyProc) : NO_SCHEDULER);
 }
 
 void

@@ -16,6 +16,8 @@
  */
 #include "change_cursor.h"
 
+#include <inttypes.h>
+
 #include "access/timeline.h"
 #include "access/transam.h"
 #include "access/xact.h"
@@ -27,7 +29,7 @@
 
 #define CURSOR_PREFIX "dfsmr1."
 #define CHECK_DIGITS 8
-#define HEX64 "%" INT64_MODIFIER "x"
+#define HEX64 "%" PRIx64
 
 typedef enum CursorFault
 {

@@ -125,6 +125,24 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 }
 #endif
 
+/* 17: the number of a process is where it lies in an array. */
+#if PG_VERSION_NUM >= 170000
+#define proc_number(proc) GetNumberFromPGProc(proc)
+#else
+#define proc_number(proc) ((proc)->pgprocno)
+#endif
+
+/* 18: said before the declaration, as C23 does. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* 14: every SQL name has its macro, also where two share one C function. */
+#if PG_VERSION_NUM < 140000
+#define F_TIMESTAMPTZ_GE F_TIMESTAMP_GE
+#define F_TIMESTAMPTZ_LE F_TIMESTAMP_LE
+#endif
+
 /* 14: hash tables with strings for keys say so, before it was the default. */
 #if PG_VERSION_NUM < 140000
 #define HASH_STRINGS 0

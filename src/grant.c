@@ -17,6 +17,7 @@
 #include "dfsmr.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "machine_cache.h"

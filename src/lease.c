@@ -122,7 +122,7 @@ lease_find_pending(Board *board, const pg_uuid_t *instance, int visit)
 	Lease	   *lease = lease_find(board, instance);
 
 	if (lease != NULL && lease->pending && lease->visit == visit &&
-		lease->owner == MyProc->pgprocno)
+		lease->owner == proc_number(MyProc))
 		return lease;
 	return NULL;
 }
@@ -151,7 +151,7 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 	lease->tid = hint->tid;
 	lease->pending = true;
 	/* The postmaster, which restores what was saved, is no such process. */
-	lease->owner = MyProc != NULL ? MyProc->pgprocno : -1;
+	lease->owner = MyProc != NULL ? proc_number(MyProc) : -1;
 	lease->heap_index = -1;
 	board->npending++;
 	*result = lease;

@@ -109,7 +109,7 @@ begin(Refill *refill)
 	/* Everything that is committed and not delayed counts as due by now. */
 	board_promote(board, board_now_locked(board));
 	refill->due_until = board->due_until;
-	refill->from = ordered_set_refill_begin(refill->set, MyProc->pgprocno);
+	refill->from = ordered_set_refill_begin(refill->set, proc_number(MyProc));
 	running = refill;
 	LWLockRelease(board->lock);
 	return true;

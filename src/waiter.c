@@ -65,7 +65,7 @@ waiter_enqueue(Board *board, const NodeName *filter)
 	waiter->used = true;
 	waiter->woken = false;
 	waiter->woken_for = -1;
-	waiter->procno = MyProc->pgprocno;
+	waiter->procno = proc_number(MyProc);
 	waiter->next = -1;
 	waiter->prev = board->waiter_last;
 	if (board->waiter_last >= 0)

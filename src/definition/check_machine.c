@@ -29,7 +29,7 @@ static const char *const key_reuse_words[] = {"finished", "failed", "never"};
 static const char *const upgrade_words[] = {"continue", "upgrade", "abort"};
 
 static void
-check_id(Checker *checker, const Value *document)
+check_id(Checker *checker, const YamlValue *document)
 {
 	const Entry *entry = map_get(document, "id");
 	const Place place = {NULL, "id"};
@@ -44,7 +44,7 @@ check_id(Checker *checker, const Value *document)
 
 /* The keys that say how the machine as a whole behaves. */
 static void
-check_behaviour(Checker *checker, const Value *document)
+check_behaviour(Checker *checker, const YamlValue *document)
 {
 	const Entry *endless = map_get(document, "endless");
 	const Entry *key_reuse = map_get(document, "key_reuse");
@@ -121,7 +121,7 @@ draft_find_node(const Draft *draft, const char *name)
 }
 
 static void
-check_nodes(Checker *checker, const Value *document)
+check_nodes(Checker *checker, const YamlValue *document)
 {
 	Draft	   *draft = checker->draft;
 	const Entry *nodes = map_get(document, "nodes");
@@ -156,7 +156,7 @@ check_nodes(Checker *checker, const Value *document)
 }
 
 void
-check_machine(Checker *checker, const Value *document)
+check_machine(Checker *checker, const YamlValue *document)
 {
 	if (document->kind == VALUE_INVALID)
 		return;

@@ -69,7 +69,7 @@ kind_phrase(NodeKind kind)
 
 /* Decide the kind, and report a node that claims to be of several. */
 static void
-check_kind(Checker *checker, const Value *map, const Place *place, DraftNode *node)
+check_kind(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
 {
 	const Entry *final = map_get(map, "final");
 	const Entry *delay = map_get(map, "delay");
@@ -109,7 +109,7 @@ check_kind(Checker *checker, const Value *map, const Place *place, DraftNode *no
  * node is not entitled to is reported, and NULL is returned for it as well.
  */
 static const Entry *
-get_for_kind(Checker *checker, const Value *map, const Place *place, const DraftNode *node,
+get_for_kind(Checker *checker, const YamlValue *map, const Place *place, const DraftNode *node,
 			 const char *key, const char *kinds, const char *who)
 {
 	const Entry *entry = map_get(map, key);
@@ -127,14 +127,14 @@ get_for_kind(Checker *checker, const Value *map, const Place *place, const Draft
  * fixed ones: a duration, or seconds as a bare number with "fixed".
  */
 static void
-check_timeout(Checker *checker, const Value *map, const Place *place, DraftNode *node)
+check_timeout(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
 {
 	const Entry *timeout = get_for_kind(checker, map, place, node, "timeout", "tp",
 										"a task or parked node");
 	const Entry *strategy = get_for_kind(checker, map, place, node, "timeout_strategy", "tp",
 										 "a task or parked node");
 	const Place here = {place, "timeout"};
-	const Value *value;
+	const YamlValue *value;
 	const char *text;
 	int64_t		duration = 0;
 	int			word = -1;
@@ -190,7 +190,7 @@ check_timeout(Checker *checker, const Value *map, const Place *place, DraftNode 
 }
 
 static void
-check_heartbeat(Checker *checker, const Value *map, const Place *place, DraftNode *node)
+check_heartbeat(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
 {
 	const Entry *entry = get_for_kind(checker, map, place, node, "heartbeat", "t", "a task node");
 	const Place here = {place, "heartbeat"};
@@ -221,7 +221,7 @@ check_reference(Checker *checker, const Entry *entry, const Place *place, DraftR
 
 /* What sends an instance on without a worker: timeouts, timers, limits. */
 static void
-check_automatic(Checker *checker, const Value *map, const Place *place, DraftNode *node)
+check_automatic(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
 {
 	const Entry *timeout = map_get(map, "timeout");
 	const Entry *max_visits = get_for_kind(checker, map, place, node, "max_visits", "tdp",
@@ -255,7 +255,7 @@ check_automatic(Checker *checker, const Value *map, const Place *place, DraftNod
 
 /* The target of an edge, given as the short form or as "to". */
 static void
-check_target(Checker *checker, const Value *value, const Place *place, DraftEdge *edge)
+check_target(Checker *checker, const YamlValue *value, const Place *place, DraftEdge *edge)
 {
 	edge->to_line = value->line;
 	if (!check_text(checker, value, place, "the name of a node", &edge->to))
@@ -265,7 +265,7 @@ check_target(Checker *checker, const Value *value, const Place *place, DraftEdge
 static void
 check_edge(Checker *checker, const Entry *entry, const Place *place, DraftEdge *edge)
 {
-	const Value *value = entry->value;
+	const YamlValue *value = entry->value;
 	const Entry *to;
 	const Entry *delay;
 	const Entry *reset;
@@ -306,7 +306,7 @@ check_edge(Checker *checker, const Entry *entry, const Place *place, DraftEdge *
 }
 
 static void
-check_transitions(Checker *checker, const Entry *parent, const Value *map, const Place *place,
+check_transitions(Checker *checker, const Entry *parent, const YamlValue *map, const Place *place,
 				  DraftNode *node)
 {
 	const Entry *entry = map_get(map, "transitions");
@@ -346,7 +346,7 @@ check_transitions(Checker *checker, const Entry *parent, const Value *map, const
 void
 check_node(Checker *checker, const Entry *entry, const Place *place, DraftNode *node)
 {
-	const Value *map = entry->value;
+	const YamlValue *map = entry->value;
 	const Entry *start;
 	const Entry *outcome;
 	const Entry *priority;

@@ -35,7 +35,7 @@ did_you_mean(Checker *checker, const SimilarSearch *search)
 }
 
 void
-check_keys(Checker *checker, const Value *map, const Place *place,
+check_keys(Checker *checker, const YamlValue *map, const Place *place,
 		   const KeyName *keys, int nkeys, const char *what)
 {
 	for (const Entry *entry = map->entries; entry != NULL; entry = entry->next)
@@ -65,7 +65,7 @@ check_keys(Checker *checker, const Value *map, const Place *place,
 }
 
 const Entry *
-map_get(const Value *map, const char *key)
+map_get(const YamlValue *map, const char *key)
 {
 	if (map->kind != VALUE_MAP)
 		return NULL;
@@ -77,7 +77,7 @@ map_get(const Value *map, const char *key)
 
 /* How a message calls a value that is not what was wanted. */
 static const char *
-describe(Checker *checker, const Value *value)
+describe(Checker *checker, const YamlValue *value)
 {
 	switch (value->kind)
 	{
@@ -96,7 +96,7 @@ describe(Checker *checker, const Value *value)
 
 /* Report a value of the wrong type; "wanted" says what to write instead. */
 static bool
-wrong_type(Checker *checker, const Value *value, const Place *place, const char *wanted)
+wrong_type(Checker *checker, const YamlValue *value, const Place *place, const char *wanted)
 {
 	if (value->kind != VALUE_INVALID)
 		check_error(checker, value->line, place, "%s is %s: write %s",
@@ -106,7 +106,7 @@ wrong_type(Checker *checker, const Value *value, const Place *place, const char 
 
 /* The same where quotes may be all that is wrong. */
 static bool
-wrong_plain(Checker *checker, const Value *value, const Place *place, const char *wanted)
+wrong_plain(Checker *checker, const YamlValue *value, const Place *place, const char *wanted)
 {
 	return wrong_type(checker, value, place,
 					  value->is_quoted ? arena_printf(checker->arena, "%s, without quotes", wanted) : wanted);
@@ -114,13 +114,13 @@ wrong_plain(Checker *checker, const Value *value, const Place *place, const char
 
 /* The text of a plain scalar, or NULL for any other value. */
 static const char *
-plain_text(const Value *value)
+plain_text(const YamlValue *value)
 {
 	return value->kind == VALUE_SCALAR && !value->is_quoted ? value->text : NULL;
 }
 
 bool
-check_text(Checker *checker, const Value *value, const Place *place,
+check_text(Checker *checker, const YamlValue *value, const Place *place,
 		   const char *wanted, const char **result)
 {
 	if (value->kind != VALUE_SCALAR || (value->text[0] == '\0' && !value->is_quoted))
@@ -226,7 +226,7 @@ check_number(Checker *checker, const Entry *entry, const Place *place,
 bool
 check_duration(Checker *checker, const Entry *entry, const Place *place, int64_t *result)
 {
-	const Value *value = entry->value;
+	const YamlValue *value = entry->value;
 
 	if (value->kind != VALUE_SCALAR)
 		return wrong_type(checker, value, place, "a duration, such as 300ms, 30s, 5m, 24h or 7d");
@@ -256,7 +256,7 @@ bool
 check_word(Checker *checker, const Entry *entry, const Place *place,
 		   const char *const *words, int nwords, int *result)
 {
-	const Value *value = entry->value;
+	const YamlValue *value = entry->value;
 	TextBuffer	wanted;
 	SimilarSearch search;
 
@@ -313,7 +313,7 @@ check_name(Checker *checker, const char *name, int line, const Place *place)
 
 /* {base, backoff, max_delay, jitter} */
 static bool
-check_delay_map(Checker *checker, const Value *map, const Place *place, Delay *delay)
+check_delay_map(Checker *checker, const YamlValue *map, const Place *place, Delay *delay)
 {
 	static const KeyName keys[] = {
 		{"base", false}, {"backoff", false}, {"max_delay", false}, {"jitter", false},

@@ -120,7 +120,7 @@ definition_compile(Arena *scratch, Arena *target, const char *text, size_t len,
 {
 	Draft		draft;
 	Checker		checker;
-	const Value *document;
+	const YamlValue *document;
 
 	memset(&draft, 0, sizeof(draft));
 	draft.start = -1;

@@ -102,11 +102,11 @@ typedef struct KeyName
  * Report the keys of a map that are not in the list.  "what" says whose keys
  * they are, as in "a node".
  */
-extern void check_keys(Checker *checker, const Value *map, const Place *place,
+extern void check_keys(Checker *checker, const YamlValue *map, const Place *place,
 					   const KeyName *keys, int nkeys, const char *what);
 
 /* The entry of a map with this key, or NULL. */
-extern const Entry *map_get(const Value *map, const char *key);
+extern const Entry *map_get(const YamlValue *map, const char *key);
 
 /*
  * Each reads the value of an entry and returns true, or reports and returns
@@ -126,7 +126,7 @@ extern bool check_word(Checker *checker, const Entry *entry, const Place *place,
 					   const char *const *words, int nwords, int *result);
 
 /* A scalar as text, whatever it says. */
-extern bool check_text(Checker *checker, const Value *value, const Place *place,
+extern bool check_text(Checker *checker, const YamlValue *value, const Place *place,
 					   const char *wanted, const char **result);
 
 /* Is this a name that an author may give?  Reports if not. */
@@ -136,7 +136,7 @@ extern bool check_name(Checker *checker, const char *name, int line, const Place
 extern const char *did_you_mean(Checker *checker, const SimilarSearch *search);
 
 /* check_machine.c, check_node.c: from values to the draft. */
-extern void check_machine(Checker *checker, const Value *document);
+extern void check_machine(Checker *checker, const YamlValue *document);
 extern void check_node(Checker *checker, const Entry *entry, const Place *place, DraftNode *node);
 
 /* check_references.c: names of nodes and transitions, resolved to indexes. */

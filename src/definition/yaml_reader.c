@@ -34,7 +34,7 @@ typedef struct Reader
 	int			depth;
 } Reader;
 
-static Value *read_value(Reader *reader, const Place *place);
+static YamlValue *read_value(Reader *reader, const Place *place);
 
 /* What libyaml has allocated with malloc(), given back with the arena. */
 static void
@@ -173,7 +173,7 @@ scalar_text(Reader *reader, const Place *place)
 }
 
 static void
-append_entry(Value *value, Entry **last, Entry *entry)
+append_entry(YamlValue *value, Entry **last, Entry *entry)
 {
 	if (*last == NULL)
 		value->entries = entry;
@@ -201,7 +201,7 @@ compare_keys(const void *a, const void *b)
 
 /* Mark and report the keys of a map that were given before. */
 static void
-find_duplicates(Reader *reader, Value *map, const Place *place)
+find_duplicates(Reader *reader, YamlValue *map, const Place *place)
 {
 	KeyPosition *keys;
 	int			n = 0;
@@ -239,7 +239,7 @@ find_duplicates(Reader *reader, Value *map, const Place *place)
  * when reading cannot go on.
  */
 static bool
-read_entries(Reader *reader, Value *value, const Place *place)
+read_entries(Reader *reader, YamlValue *value, const Place *place)
 {
 	yaml_event_type_t end = value->kind == VALUE_MAP ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
 	Entry	   *last = NULL;
@@ -259,7 +259,7 @@ read_entries(Reader *reader, Value *value, const Place *place)
 			here.key = arena_printf(reader->arena, "%d", value->nentries + 1);
 		else
 		{
-			Value	   *key = read_value(reader, &here);
+			YamlValue  *key = read_value(reader, &here);
 
 			if (key == NULL)
 				return false;
@@ -289,11 +289,11 @@ read_entries(Reader *reader, Value *value, const Place *place)
  * Read the value that begins with the current event.  NULL when reading
  * cannot go on; the reason is reported.
  */
-static Value *
+static YamlValue *
 read_value(Reader *reader, const Place *place)
 {
 	const yaml_event_t *event = &reader->event;
-	Value	   *value = arena_alloc(reader->arena, sizeof(Value));
+	YamlValue  *value = arena_alloc(reader->arena, sizeof(YamlValue));
 
 	value->line = event_line(reader);
 	switch (event->type)
@@ -410,10 +410,10 @@ check_bytes(Reader *reader)
 }
 
 /* Read the one document.  NULL when there is nothing to work on. */
-static Value *
+static YamlValue *
 read_document(Reader *reader)
 {
-	Value	   *value;
+	YamlValue  *value;
 
 	if (!next_event(reader) ||	/* the start of the stream */
 		!next_event(reader))
@@ -438,12 +438,12 @@ read_document(Reader *reader)
 	return value;
 }
 
-Value *
+YamlValue *
 yaml_read(Arena *arena, const char *string, size_t len, FaultList *faults,
 		  void (*interrupt) (void))
 {
 	Reader	   *reader = arena_alloc(arena, sizeof(Reader));
-	Value	   *value;
+	YamlValue  *value;
 
 	reader->arena = arena;
 	reader->faults = faults;

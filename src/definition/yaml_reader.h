@@ -25,7 +25,7 @@ typedef enum ValueKind
 	VALUE_MAP
 } ValueKind;
 
-typedef struct Value
+typedef struct YamlValue
 {
 	ValueKind	kind;
 	int			line;
@@ -34,14 +34,14 @@ typedef struct Value
 	bool		is_incomplete;	/* an entry was left out (reported) */
 	int			nentries;
 	struct Entry *entries;		/* of a list or map, in order */
-} Value;
+} YamlValue;
 
 typedef struct Entry
 {
 	const char *key;			/* NULL in a list */
 	int			line;			/* of the key */
 	bool		is_duplicate;	/* the key was given before (reported) */
-	Value	   *value;
+	YamlValue  *value;
 	struct Entry *next;
 } Entry;
 
@@ -51,7 +51,7 @@ typedef struct Entry
  * event and may leave by longjmp: what libyaml has allocated hangs on the
  * arena as well.
  */
-extern Value *yaml_read(Arena *arena, const char *string, size_t len,
+extern YamlValue *yaml_read(Arena *arena, const char *string, size_t len,
 						FaultList *faults, void (*interrupt) (void));
 
 #endif							/* DFSMR_YAML_READER_H */

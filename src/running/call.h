@@ -43,12 +43,12 @@ extern void fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointe
 						   InstanceRow *row);
 
 /* ERRORs that several calls raise. */
-extern void raise_unknown_instance(const pg_uuid_t *id) pg_attribute_noreturn();
-extern void raise_finished(const InstanceRow *row) pg_attribute_noreturn();
-extern void raise_stale_visit(const InstanceRow *row, int visit) pg_attribute_noreturn();
-extern void raise_stale_lease(const InstanceRow *row, int attempt) pg_attribute_noreturn();
-extern void raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
-									 const char *transition) pg_attribute_noreturn();
+pg_noreturn extern void raise_unknown_instance(const pg_uuid_t *id);
+pg_noreturn extern void raise_finished(const InstanceRow *row);
+pg_noreturn extern void raise_stale_visit(const InstanceRow *row, int visit);
+pg_noreturn extern void raise_stale_lease(const InstanceRow *row, int attempt);
+pg_noreturn extern void raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
+												 const char *transition);
 
 /* "ok, error", or "none": what may be said at the node. */
 extern char *list_transitions(const MachineNode *node);

@@ -16,7 +16,7 @@ typedef struct Reading
 {
 	Arena		arena;
 	FaultList	faults;
-	Value	   *value;
+	YamlValue  *value;
 } Reading;
 
 static void
