@@ -121,6 +121,31 @@ query_run(const Query *query)
 	return result;
 }
 
+/*
+ * Run a statement and print its first column, a row a line, as the rows come:
+ * there may be more than fit in memory.  An error ends the program.
+ */
+void
+query_print(const Query *query)
+{
+	PGconn	   *conn = connection();
+	PGresult   *result;
+
+	if (!PQsendQueryParams(conn, query->sql.data, query->count, NULL, query->values, NULL, NULL, 0))
+		die(EXIT_CONNECTION, "%s", PQerrorMessage(conn));
+	PQsetSingleRowMode(conn);
+	while ((result = PQgetResult(conn)) != NULL)
+	{
+		if (PQresultStatus(result) != PGRES_SINGLE_TUPLE && PQresultStatus(result) != PGRES_TUPLES_OK)
+		{
+			flush_output();
+			exit(report_error(NULL, result));
+		}
+		print_column(result, 0);
+		PQclear(result);
+	}
+}
+
 /* The name under which work is claimed: the given one, or host:pid. */
 char *
 client_name(const char *given)

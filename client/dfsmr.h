@@ -171,6 +171,7 @@ extern PGconn *connect_or_die(const char *application);
 extern PGconn *connection(void);
 extern PGresult *query_try(const Query *query);
 extern PGresult *query_run(const Query *query);
+extern void query_print(const Query *query);
 extern char *client_name(const char *given);
 extern char *connection_option(void);
 

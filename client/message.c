@@ -72,12 +72,13 @@ is_sqlstate(const PGresult *result, const char *sqlstate)
 
 /*
  * May the same statement succeed when it is said again a little later?  So
- * for conflicts, exhausted resources, locks, time limits and I/O.
+ * for conflicts, exhausted resources, locks, time limits and I/O, and on a
+ * standby (25006), which may be about to be promoted.
  */
 bool
 is_passing_error(const PGresult *result)
 {
-	static const char *const prefixes[] = {"40", "53", "55006", "55P03", "57014", "58"};
+	static const char *const prefixes[] = {"25006", "40", "53", "55006", "55P03", "57014", "58"};
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	for (size_t i = 0; sqlstate && i < lengthof(prefixes); i++)

@@ -226,8 +226,6 @@ print_column(const PGresult *result, int column)
 void
 show_query(Query *query, const char *nothing)
 {
-	PGresult   *result;
-
 	if (common.json)
 	{
 		char	   *inner = query->sql.data;
@@ -235,17 +233,17 @@ show_query(Query *query, const char *nothing)
 		memset(&query->sql, 0, sizeof(query->sql));
 		buffer_printf(&query->sql, "SELECT pg_catalog.row_to_json(q) FROM (%s) AS q", inner);
 		free(inner);
-		result = query_run(query);
-		print_column(result, 0);
+		query_print(query);
 	}
 	else
 	{
-		result = query_run(query);
+		PGresult   *result = query_run(query);
+
 		if (PQntuples(result) > 0)
 			print_table(result);
 		else if (nothing)
 			printf("%s\n", nothing);
+		PQclear(result);
 	}
-	PQclear(result);
 	flush_output();
 }

@@ -124,6 +124,7 @@ typedef struct Worker
 	int64_t		ask_at;			/* not before */
 	int			quick_answers;	/* "nothing" in a row, without having waited */
 	int			ask_failures;
+	int			start_failures; /* commands in a row that could not be started */
 
 	bool		stopping;		/* take no more */
 	bool		cancelled;		/* the waiter's statement */

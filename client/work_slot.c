@@ -79,9 +79,11 @@ slot_take(Worker *worker, Slot *slot, const PGresult *tasks, int row)
 	worker->taken++;
 	if (!process_start(worker, slot, tasks, row))
 	{
+		worker->start_failures++;
 		slot_give_back(worker, slot, "the command could not be started");
 		return;
 	}
+	worker->start_failures = 0;
 	slot->state = SLOT_RUNNING;
 	if (!PQgetisnull(tasks, row, TASK_LEASE_MS))
 	{

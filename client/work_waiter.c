@@ -99,7 +99,7 @@ ask_ready(Worker *worker, int64_t now)
  * in another node than ours, whose workers may not exist.
  */
 static void
-ask_drained(Worker *worker)
+ask_drained(Worker *worker, int64_t now)
 {
 	Query		query;
 
@@ -119,6 +119,7 @@ ask_drained(Worker *worker)
 	query_text(&query, ")))");
 
 	worker->asked_drained = true;
+	worker->asked_at = now;
 	link_send(&worker->waiter, &query);
 	query_free(&query);
 }
@@ -144,27 +145,12 @@ waiter_act(Worker *worker)
 		return;
 	}
 
-	if (worker->waiter.state != LINK_IDLE || worker->settling)
+	if (worker->waiter.state != LINK_IDLE || worker->settling || now < worker->ask_at)
 		return;
 	if (worker->ask_drained)
-		ask_drained(worker);
-	else if (wanted(worker) > 0 && now >= worker->ask_at)
+		ask_drained(worker, now);
+	else if (wanted(worker) > 0)
 		ask_ready(worker, now);
-}
-
-static void
-take_error(Worker *worker, const PGresult *result)
-{
-	if (worker->cancelled && is_sqlstate(result, "57014"))
-		return;
-	if (is_passing_error(result))
-	{
-		if (worker->ask_failures++ == 0)
-			report_error("trying again", result);
-		worker->ask_at = monotonic_ms() + backoff_ms(worker->ask_failures, 200, 10000);
-		return;
-	}
-	worker_fail(worker, report_error(NULL, result));
 }
 
 /*
@@ -185,6 +171,25 @@ take_nothing(Worker *worker)
 }
 
 static void
+take_error(Worker *worker, const PGresult *result)
+{
+	/* Cancelled by us, or by a statement_timeout shorter than the wait. */
+	if (is_sqlstate(result, "57014"))
+	{
+		take_nothing(worker);
+		return;
+	}
+	if (is_passing_error(result))
+	{
+		if (worker->ask_failures++ == 0)
+			report_error("trying again", result);
+		worker->ask_at = monotonic_ms() + backoff_ms(worker->ask_failures, 200, 10000);
+		return;
+	}
+	worker_fail(worker, report_error(NULL, result));
+}
+
+static void
 take_tasks(Worker *worker, const PGresult *tasks)
 {
 	int			row = 0;
@@ -194,6 +199,10 @@ take_tasks(Worker *worker, const PGresult *tasks)
 	for (int i = 0; i < worker->jobs && row < PQntuples(tasks); i++)
 		if (worker->slots[i].state == SLOT_FREE)
 			slot_take(worker, &worker->slots[i], tasks, row++);
+
+	/* Where commands cannot be started, other tasks fare no better now. */
+	if (worker->start_failures > 0)
+		worker->ask_at = monotonic_ms() + backoff_ms(worker->start_failures, 200, 10000);
 }
 
 void
