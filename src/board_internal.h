@@ -59,6 +59,7 @@ typedef struct Lease
 	TimestampTz check_at;		/* heap key: expires_at, or later after a failed try */
 	ItemPointerData tid;
 	bool		pending;		/* taken, but the row has not been looked at yet */
+	bool		wanted;			/* ... and somebody else's hint was dropped for it */
 	bool		expiring;		/* the scheduler is taking it back */
 	int			owner;			/* pgprocno of who looks at the row */
 	int			heap_index;		/* place in expiry, -1 while pending */
@@ -72,7 +73,8 @@ typedef struct Waiter
 	bool		used;
 	bool		woken;
 	int			procno;
-	int			woken_for;		/* slot of the node set that woke it, or -1 */
+	int			woken_for;		/* slot of the node set that woke it, or -1, */
+	uint16		woken_generation;	/* ... and its generation */
 	int			prev;			/* queue of those not woken, in order of arrival */
 	int			next;
 } Waiter;
@@ -130,6 +132,7 @@ struct Board
 	Lease	  **expiry;			/* binary heap by check_at */
 	int			nexpiry;
 	int			npending;
+	bool		leases_full;	/* somebody found no lease free */
 	TimestampTz leases_full_logged; /* when that was said last */
 
 	Waiter	   *waiters;

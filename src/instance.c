@@ -422,6 +422,7 @@ instance_image(const InstanceRow *row)
 	image.retry = row->retry;
 	image.delayed = row->delayed;
 	image.timed = row->timed;
+	image.own = row->own_write;
 	image.visit = row->visit;
 	image.key.at = row->ready_at;
 	image.key.id = row->id;

@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "waiter.h"
 
 /* ------------------------------------------------------- heap by check_at */
 
@@ -138,8 +139,13 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 		return LEASE_TABLE_FULL;
 	if (found)
 	{
+		if (lease->pending && lease->visit == hint->visit)
+		{
+			lease->wanted = true;
+			return LEASE_PENDING;
+		}
 		if (lease->visit >= hint->visit)
-			return lease->pending && lease->visit == hint->visit ? LEASE_PENDING : LEASE_HELD;
+			return LEASE_HELD;
 		if (lease->pending)
 			board->npending--;
 		heap_remove(board, lease);
@@ -164,7 +170,7 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 {
 	if (lease->pending)
 		board->npending--;
-	lease->pending = false;
+	lease->pending = lease->wanted = false;
 	lease->attempt = attempt;
 	lease->deliveries = deliveries;
 	lease->claimed_at = term->claimed_at;
@@ -206,6 +212,12 @@ lease_drop(Board *board, Lease *lease)
 		board->npending--;
 	heap_remove(board, lease);
 	hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
+	/* Somebody may have gone to sleep beside work, for want of a lease. */
+	if (board->leases_full)
+	{
+		board->leases_full = false;
+		waiter_wake_all(board);
+	}
 }
 
 void

@@ -22,7 +22,8 @@ typedef enum LeaseTaken
 {
 	LEASE_TAKEN,
 	LEASE_HELD,					/* by somebody, for this visit: the hint is void */
-	LEASE_PENDING,				/* somebody looks at the row: leave the hint there */
+	LEASE_PENDING,				/* somebody looks at the row, and will offer it again
+								 * if it turns out not to be taken */
 	LEASE_TABLE_FULL
 } LeaseTaken;
 

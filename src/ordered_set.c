@@ -188,6 +188,12 @@ ordered_set_is_complete(const OrderedSet *set)
 }
 
 bool
+ordered_set_is_exhausted(const OrderedSet *set)
+{
+	return set->count == 0 && ordered_set_is_complete(set);
+}
+
+bool
 ordered_set_needs_refill(const OrderedSet *set)
 {
 	return set->count == 0 && !ordered_set_is_complete(set);

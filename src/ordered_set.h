@@ -100,6 +100,9 @@ extern bool ordered_set_contains(OrderedSet *set, const EntryKey *key);
 /* Does the set hold all there is? */
 extern bool ordered_set_is_complete(const OrderedSet *set);
 
+/* No entry here, and none behind the frontier either? */
+extern bool ordered_set_is_exhausted(const OrderedSet *set);
+
 /* Must one refill before believing that there is no entry? */
 extern bool ordered_set_needs_refill(const OrderedSet *set);
 

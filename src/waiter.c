@@ -89,13 +89,24 @@ waiter_woken(void)
 	return woken;
 }
 
+/* Wake the next waiter for what this one was woken for, if it may be there. */
+static void
+pass_on(Board *board, const Waiter *waiter)
+{
+	NodeSet    *set = waiter->woken_for >= 0 ? &board->nodes[waiter->woken_for] : NULL;
+
+	if (set == NULL || !set->used || set->generation != waiter->woken_generation)
+		waiter_wake_all(board);
+	else if (!ordered_set_is_exhausted(&set->ready[FIRSTS]) ||
+			 !ordered_set_is_exhausted(&set->ready[RETRIES]))
+		waiter_wake(board, &set->name, 1);
+}
+
 void
-waiter_leave(bool satisfied)
+waiter_leave(WaiterLeaves how)
 {
 	Board	   *board = my_board;
 	Waiter	   *waiter;
-	bool		pass_on;
-	int			woken_for;
 
 	if (my_place < 0)
 		return;
@@ -103,25 +114,14 @@ waiter_leave(bool satisfied)
 	waiter = &board->waiters[my_place];
 	if (!waiter->woken)
 		unlink_waiter(board, my_place);
-	pass_on = waiter->woken && !satisfied;
-	woken_for = waiter->woken_for;
+	else if (how == WAITER_NOT_LOOKED ||
+			 (how == WAITER_CLAIMED && waiter->woken_for >= 0))
+		pass_on(board, waiter);
 	waiter->used = false;
 	waiter->next = board->waiter_free;
 	board->waiter_free = my_place;
 	my_place = -1;
 	my_board = NULL;
-	if (pass_on)
-	{
-		NodeSet    *set = woken_for >= 0 ? &board->nodes[woken_for] : NULL;
-
-		/* What woke us may be gone; what may still be there wakes the next. */
-		if (set == NULL || !set->used)
-			waiter_wake_all(board);
-		else if (set->ready[FIRSTS].count > 0 || set->ready[RETRIES].count > 0 ||
-				 !ordered_set_is_complete(&set->ready[FIRSTS]) ||
-				 !ordered_set_is_complete(&set->ready[RETRIES]))
-			waiter_wake(board, &set->name, 1);
-	}
 	LWLockRelease(board->lock);
 }
 
@@ -133,6 +133,7 @@ wake_place(Board *board, int place, int node)
 	unlink_waiter(board, place);
 	waiter->woken = true;
 	waiter->woken_for = node;
+	waiter->woken_generation = node >= 0 ? board->nodes[node].generation : 0;
 	board->wakeups++;
 	SetLatch(&ProcGlobal->allProcs[waiter->procno].procLatch);
 }

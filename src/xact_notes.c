@@ -223,6 +223,9 @@ xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt
 	reserve(1);
 	if (noted_board == NULL)
 		return;
+	/* Never committed: an earlier note has what was there before it. */
+	if (before != NULL && before->own)
+		before = NULL;
 	if (nnotes >= SINGLE_NOTES && ended_attempt == 0 &&
 		(before == NULL || !is_leased(&before->key.id)))
 	{
@@ -413,20 +416,36 @@ apply_committed(Board *board, const Note *note)
 	}
 }
 
+/* A claim is undone: the lease goes, the row is offered again. */
 static void
 undo_claim(Board *board, const Note *note)
 {
 	const SetEntry *hint = &note->u.claim.hint;
+	const NodeName *name = note->u.claim.name;
 	Lease	   *lease;
 
 	if (note->u.claim.attempt == 0)
 		lease = lease_find_pending(board, &hint->key.id, hint->visit);
 	else
 		lease = lease_find_exact(board, &hint->key.id, hint->visit, note->u.claim.attempt);
+
+	/* Being taken back: whoever does that ends it, and the next is another's. */
+	if (lease != NULL && lease->expiring)
+		return;
 	if (lease != NULL)
+	{
+		int			slot = node_set_find(board, name);
+
+		/* A hint was dropped for it, perhaps of another place: look anew. */
+		if (lease->pending && lease->wanted && slot >= 0)
+		{
+			ordered_set_reset(&board->nodes[slot].ready[FIRSTS]);
+			ordered_set_reset(&board->nodes[slot].ready[RETRIES]);
+		}
 		lease_drop(board, lease);
-	node_set_offer(board, note->u.claim.name, note->u.claim.retry, hint);
-	waiter_wake(board, note->u.claim.name, 1);
+	}
+	node_set_offer(board, name, note->u.claim.retry, hint);
+	waiter_wake(board, name, 1);
 }
 
 static void
@@ -557,7 +576,7 @@ xact_callback(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 			refill_abandon();
-			waiter_leave(false);
+			waiter_leave(WAITER_NOT_LOOKED);
 			apply_notes(0, false);
 			apply_flags(noted_board, false);
 			forget_all();
@@ -583,7 +602,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mine, SubTransactionId par
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	refill_abandon();
-	waiter_leave(false);
+	waiter_leave(WAITER_NOT_LOOKED);
 	while (from > 0 && notes[from - 1].subid >= mine)
 		from--;
 	apply_notes(from, false);

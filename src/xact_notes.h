@@ -26,6 +26,7 @@ typedef struct RowImage
 	bool		retry;
 	bool		delayed;
 	bool		timed;			/* ready_at is set: a timer, or a task */
+	bool		own;			/* this version is this transaction's own */
 	int			visit;
 	EntryKey	key;			/* key.id is always the instance */
 	ItemPointerData tid;

@@ -35,27 +35,20 @@ typedef struct Claim
 	int			note;
 } Claim;
 
-/* How far into each set one looked past hints that others are looking at. */
-typedef struct Target
-{
-	const NodeName *name;
-	int			skip[2];
-} Target;
-
 /* ------------------------------------------------------------------ popping */
 
-/* The first hint of the target, over both its sets, that is not skipped. */
+/* The first hint of the node, over both its sets. */
 static SetEntry *
-best_of(Board *board, Target *target, int *slot, int *retry)
+best_of(Board *board, const NodeName *name, int *slot, int *retry)
 {
 	SetEntry   *best = NULL;
 
-	*slot = node_set_find(board, target->name);
+	*slot = node_set_find(board, name);
 	if (*slot < 0)
 		return NULL;
 	for (int i = FIRSTS; i <= RETRIES; i++)
 	{
-		SetEntry   *entry = ordered_set_get(&board->nodes[*slot].ready[i], target->skip[i]);
+		SetEntry   *entry = ordered_set_get(&board->nodes[*slot].ready[i], 0);
 
 		if (entry != NULL &&
 			(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
@@ -72,11 +65,11 @@ best_of(Board *board, Target *target, int *slot, int *retry)
  * when it had to stop because all leases are taken.
  */
 static bool
-pop(Board *board, Target *targets, int ntargets, Claim *claims, int max, int *n)
+pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max, int *n)
 {
 	while (*n < max)
 	{
-		Target	   *target = NULL;
+		const NodeName *target = NULL;
 		SetEntry   *best = NULL;
 		int			slot = -1;
 		int			retry = FIRSTS;
@@ -86,13 +79,13 @@ pop(Board *board, Target *targets, int ntargets, Claim *claims, int max, int *n)
 		{
 			int			its_slot;
 			int			its_retry;
-			SetEntry   *entry = best_of(board, &targets[i], &its_slot, &its_retry);
+			SetEntry   *entry = best_of(board, targets[i], &its_slot, &its_retry);
 
 			if (entry != NULL &&
 				(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
 			{
 				best = entry;
-				target = &targets[i];
+				target = targets[i];
 				slot = its_slot;
 				retry = its_retry;
 			}
@@ -103,22 +96,21 @@ pop(Board *board, Target *targets, int ntargets, Claim *claims, int max, int *n)
 		switch (lease_take(board, best, slot, &lease))
 		{
 			case LEASE_TAKEN:
-				claims[*n].name = target->name;
+				claims[*n].name = target;
 				claims[*n].retry = retry == RETRIES;
 				claims[*n].hint = *best;
-				claims[*n].note = xact_note_claim(target->name, retry == RETRIES, best);
+				claims[*n].note = xact_note_claim(target, retry == RETRIES, best);
 				(*n)++;
 				break;
 			case LEASE_HELD:
+			case LEASE_PENDING:
 				board->stale_hints++;
 				break;
-			case LEASE_PENDING:
-				target->skip[retry]++;
-				continue;
 			case LEASE_TABLE_FULL:
+				board->leases_full = true;
 				return true;
 		}
-		ordered_set_remove(&board->nodes[slot].ready[retry], target->skip[retry]);
+		ordered_set_remove(&board->nodes[slot].ready[retry], 0);
 	}
 	return false;
 }
@@ -128,16 +120,16 @@ pop(Board *board, Target *targets, int ntargets, Claim *claims, int max, int *n)
  * NULL.  Lock held.
  */
 static const NodeName *
-find_refill(Board *board, Target *targets, int ntargets, int *retry)
+find_refill(Board *board, const NodeName **targets, int ntargets, int *retry)
 {
 	for (int i = 0; i < ntargets; i++)
 	{
-		int			slot = node_set_find(board, targets[i].name);
+		int			slot = node_set_find(board, targets[i]);
 
 		for (*retry = FIRSTS; *retry <= RETRIES; (*retry)++)
 		{
 			if (slot < 0 || ordered_set_needs_refill(&board->nodes[slot].ready[*retry]))
-				return targets[i].name;
+				return targets[i];
 		}
 		node_set_touch(board, slot);
 	}
@@ -146,7 +138,7 @@ find_refill(Board *board, Target *targets, int ntargets, int *retry)
 
 /* Fill the sets of the targets, then pop from them. */
 static int
-refill_and_pop(Board *board, Target *targets, int ntargets, Claim *claims, int max)
+refill_and_pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max)
 {
 	int			n = 0;
 	bool		say_so = false;
@@ -228,19 +220,49 @@ hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 }
 
 /*
- * The hint was void: the lease goes, if it is still ours.  Somebody may have
- * passed by a hint while it was there, so the next waiter looks again.
+ * The hint was void: the lease goes, if it is still ours.  False when another
+ * hint was dropped for it meanwhile: then the row must be looked at again.
  */
-static void
+static bool
 release(Board *board, Claim *claim)
 {
 	Lease	   *lease = lease_find_pending(board, &claim->hint.key.id, claim->hint.visit);
 
+	if (lease != NULL && lease->wanted)
+	{
+		lease->wanted = false;
+		return false;
+	}
 	if (lease != NULL)
 		lease_drop(board, lease);
 	board->stale_hints++;
-	waiter_wake(board, claim->name, 1);
 	xact_note_claim_void(claim->note);
+	return true;
+}
+
+/*
+ * The hint was void, but somebody dropped another one that trusted the lease:
+ * offer the row as it is now, so that it is not lost.
+ */
+static void
+offer_again(Board *board, InstanceTable *table, Claim *claim)
+{
+	bool		released;
+
+	do
+	{
+		InstanceRow row;
+		RowImage	image;
+		bool		found = instance_fetch(table, &claim->hint.key.id, &row);
+
+		if (found)
+			image = instance_image(&row);
+		LWLockAcquire(board->lock, LW_EXCLUSIVE);
+		released = release(board, claim);
+		if (released && found && row.visit == claim->hint.visit && !row.own_write)
+			board_offer(board, &image);
+		LWLockRelease(board->lock);
+	} while (!released);
 }
 
 /* Look at the rows of the claims; returns how many were granted. */
@@ -249,6 +271,7 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 	  GrantedTask *granted)
 {
 	bool	   *valid = palloc(n * sizeof(bool));
+	bool	   *again = palloc0(n * sizeof(bool));
 	GrantedTask *tasks = palloc(n * sizeof(GrantedTask));
 	int			ngranted = 0;
 
@@ -266,9 +289,14 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 	for (int i = n - 1; i >= 0; i--)
 	{
 		if (!valid[i])
-			release(board, &claims[i]);
+			again[i] = !release(board, &claims[i]);
 	}
 	LWLockRelease(board->lock);
+	for (int i = n - 1; i >= 0; i--)
+	{
+		if (again[i])
+			offer_again(board, table, &claims[i]);
+	}
 
 	for (int i = 0; i < n; i++)
 	{
@@ -283,7 +311,6 @@ static int
 claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnames,
 			const char *client, int max, GrantedTask *granted)
 {
-	Target	   *targets = palloc(nnames * sizeof(Target));
 	Claim	   *claims = palloc(max * sizeof(Claim));
 	int			ngranted = 0;
 
@@ -291,9 +318,7 @@ claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnam
 	{
 		int			n;
 
-		for (int i = 0; i < nnames; i++)
-			targets[i] = (Target) {names[i], {0, 0}};
-		n = refill_and_pop(board, targets, nnames, claims, max - ngranted);
+		n = refill_and_pop(board, names, nnames, claims, max - ngranted);
 		if (n == 0)
 			break;
 		ngranted += grant(board, table, claims, n, client, granted + ngranted);
@@ -301,7 +326,6 @@ claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnam
 			break;
 		CHECK_FOR_INTERRUPTS();
 	}
-	pfree(targets);
 	pfree(claims);
 	return ngranted;
 }

@@ -197,7 +197,8 @@ wait_and_claim(Board *board, Request *request, GrantedTask *granted)
 			if (left > 0)
 				n = claim_now(board, request, granted);
 		}
-		waiter_leave(n > 0);
+		waiter_leave(n > 0 ? WAITER_CLAIMED :
+					 left > 0 ? WAITER_LOOKED_IN_VAIN : WAITER_NOT_LOOKED);
 	} while (n == 0 && left > 0);
 	return n;
 }
