@@ -64,6 +64,14 @@
 extern PGDLLEXPORT void _PG_init(void);
 #endif
 
+/* 15: a commit does by itself what listeners need; before, it was to be asked. */
+#if PG_VERSION_NUM >= 150000
+#define process_completed_notifies() ((void) 0)
+#else
+#include "commands/async.h"
+#define process_completed_notifies() ProcessCompletedNotifies()
+#endif
+
 /* 15: asked for by a function, before a variable that is set up on the way. */
 #if PG_VERSION_NUM >= 150000
 #define wal_insertion_timeline() GetWALInsertionTimeLine()

@@ -182,6 +182,7 @@ end(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	process_completed_notifies();
 	MemoryContextSwitchTo(round_context);
 	pgstat_report_stat(false);
 }
