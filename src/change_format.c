@@ -38,14 +38,18 @@ const ChangeOutput change_outputs[CHANGE_NOUTPUTS] = {
 	{"claimed_at", CHANGE_COLUMN_CLAIMED_AT},
 };
 
-/* What a payload may go without, in this order. */
+/* What a payload may go without; those that come first are kept first. */
 static const ChangeColumn dispensable[] = {
-	CHANGE_COLUMN_DATA,
-	CHANGE_COLUMN_NODE_PARAMS,
-	CHANGE_COLUMN_NOTE,
+	CHANGE_COLUMN_CLIENT,
 	CHANGE_COLUMN_KEY,
-	CHANGE_COLUMN_CLIENT
+	CHANGE_COLUMN_NOTE,
+	CHANGE_COLUMN_NODE_PARAMS,
+	CHANGE_COLUMN_DATA
 };
+
+/* At most so long is the list of those that are missing. */
+#define TRUNCATED_LENGTH \
+	((int) strlen(",\"truncated\":[\"client\",\"key\",\"note\",\"node_params\",\"data\"]"))
 
 /*
  * A jsonb takes at most six times the room of its text (an array of small
@@ -129,13 +133,45 @@ output_of(ChangeColumn column)
 	return -1;					/* keep the compiler quiet */
 }
 
+/*
+ * Take out what does not fit when total bytes are too many, and append the
+ * list of what that is.  Small ones stay, also behind one that does not.
+ */
+static void
+truncate_members(char **members, int total, int max, StringInfo truncated)
+{
+	total += TRUNCATED_LENGTH;
+	for (int i = 0; i < (int) lengthof(dispensable); i++)
+	{
+		char	   *member = members[output_of(dispensable[i])];
+
+		total -= member ? (int) strlen(member) : max;
+	}
+	for (int i = 0; i < (int) lengthof(dispensable); i++)
+	{
+		int			output = output_of(dispensable[i]);
+		int			length = members[output] ? (int) strlen(members[output]) : max;
+
+		if (total + length < max)
+			total += length;
+		else if (length > 0)
+		{
+			members[output] = "";
+			appendStringInfo(truncated, "%s\"%s\"",
+							 truncated->len == 0 ? ",\"truncated\":[" : ",",
+							 change_outputs[output].name);
+		}
+	}
+	appendStringInfoChar(truncated, ']');
+}
+
 char *
 change_json(TupleTableSlot *slot, int max)
 {
 	char	   *members[CHANGE_NOUTPUTS];
 	StringInfoData truncated;
 	StringInfoData json;
-	int			total = 0;
+	int			total = 1;		/* the closing brace; a comma is the opening one */
 
 	slot_getallattrs(slot);
 	initStringInfo(&truncated);
@@ -144,28 +180,13 @@ change_json(TupleTableSlot *slot, int max)
 		members[i] = member_json(slot, i, max);
 		total += members[i] ? (int) strlen(members[i]) : max;
 	}
-
-	/* The last member closes with "]" and the object with "}". */
-	for (int i = 0; i < (int) lengthof(dispensable) && total + truncated.len + 2 >= max; i++)
-	{
-		int			output = output_of(dispensable[i]);
-
-		if (members[output] != NULL && members[output][0] == '\0')
-			continue;
-		total -= members[output] ? (int) strlen(members[output]) : max;
-		members[output] = "";
-		appendStringInfo(&truncated, "%s\"%s\"",
-						 truncated.len == 0 ? ",\"truncated\":[" : ",",
-						 change_outputs[output].name);
-	}
+	if (total >= max)
+		truncate_members(members, total, max, &truncated);
 
 	initStringInfo(&json);
 	for (int i = 0; i < CHANGE_NOUTPUTS; i++)
 		appendStringInfoString(&json, members[i] ? members[i] : "");
-	if (truncated.len > 0)
-		appendStringInfo(&json, "%s]", truncated.data);
-	appendStringInfoChar(&json, '}');
-	json.data[0] = '{';			/* the first member's comma */
-	Assert(json.len < max);
+	appendStringInfo(&json, "%s}", truncated.data);
+	json.data[0] = '{';
 	return json.data;
 }

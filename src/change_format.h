@@ -29,8 +29,8 @@ extern void change_output_row(TupleTableSlot *slot, Datum *values, bool *nulls);
 
 /*
  * The change as a JSON object shorter than max bytes.  Columns that are NULL
- * are left out.  So are, one after the other until the rest fits, data,
- * node_params, note, key and client; "truncated" then lists which.
+ * are left out.  So is what does not fit of client, key, note, node_params and
+ * data, where the first are kept first; "truncated" then lists what is missing.
  */
 extern char *change_json(TupleTableSlot *slot, int max);
 
