@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 
 use lib 'test/lib';
 use DfsmrTest;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -50,13 +51,14 @@ SELECT format('done %s %s', :'instance', :visit) FROM dfsmr.transition(:'instanc
 \\unset instance
 \\endif
 SQL
-			open my $in, '|-', $psql, '-XAtq', '-d', $connstr, '-f', '-' or exit 1;
+			open my $in, '|-', $psql, '-XAtq', '-d', $connstr, '-f', '-' or POSIX::_exit(1);
 			local $SIG{PIPE} = 'IGNORE';
 			print $in $sql;
 			close $in;
 			sleep 0.02;
 		}
-		exit 0;
+		# Not exit: that would run the parent's END blocks, and stop its server.
+		POSIX::_exit(0);
 	}
 	push @workers, $pid;
 }

@@ -32,7 +32,7 @@ is(sql($node, "SELECT key FROM dfsmr.ready('w3', 'm', max => 5)"), 'three',
 	'so nobody else is offered that work');
 ok(sql($node, "SELECT dfsmr.heartbeat(instance, 1, 1) > now() FROM dfsmr.instances WHERE key = 'one'") eq 't',
 	'a heartbeat finds its lease');
-is(sql($node, "SELECT node FROM dfsmr.instances i, dfsmr.transition(i.instance, 'ok', '{}', 1, 'w2', 1)
+is(sql($node, "SELECT t.node FROM dfsmr.instances i, dfsmr.transition(i.instance, 'ok', '{}', 1, 'w2', 1) t
 	WHERE key = 'two'"), 'done', 'and a completion its visit');
 ok(!-e $node->data_dir . '/pg_stat/dfsmr.leases', 'the file is gone once it was read');
 
