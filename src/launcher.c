@@ -64,6 +64,7 @@ typedef struct KnownDatabase
 	int64		not_before;		/* ... but not before this, on monotonic_ms() */
 	int			failures;		/* in a row */
 	bool		no_room;		/* its scheduler found no place on the board */
+	bool		no_worker;		/* there was no worker process for it */
 	BackgroundWorkerHandle *handle; /* of the process being started */
 } KnownDatabase;
 
@@ -172,14 +173,29 @@ want(KnownDatabase *database, int64 pause)
 }
 
 static void
-want_all(bool only_without_room)
+want_all(void)
 {
 	HASH_SEQ_STATUS status;
 	KnownDatabase *database;
 
 	hash_seq_init(&status, databases);
 	while ((database = hash_seq_search(&status)) != NULL)
-		if (!only_without_room || database->no_room)
+		want(database, 0);
+}
+
+/*
+ * Somebody has left, of us or of others: those who found no place may try
+ * again.
+ */
+static void
+want_those_without(bool room, bool worker)
+{
+	HASH_SEQ_STATUS status;
+	KnownDatabase *database;
+
+	hash_seq_init(&status, databases);
+	while ((database = hash_seq_search(&status)) != NULL)
+		if ((room && database->no_room) || (worker && database->no_worker))
 			want(database, 0);
 }
 
@@ -195,7 +211,7 @@ take_requests(void)
 		if (OidIsValid(requests[i]))
 			want(know(requests[i]), 0);
 	if (all)
-		want_all(false);
+		want_all();
 	list_wanted |= n > 0 || all;
 }
 
@@ -238,9 +254,8 @@ after_departure(KnownDatabase *database, const SchedulerSlot *slot)
 		case DEPARTURE_ASKED:
 			break;
 	}
-	/* It may have made room for another. */
 	if (slot->served > 0)
-		want_all(true);
+		want_those_without(true, false);
 }
 
 /*
@@ -345,7 +360,8 @@ start_scheduler(KnownDatabase *database)
 			break;
 	}
 
-	if (start_worker(database, &ticket))
+	database->no_worker = !start_worker(database, &ticket);
+	if (!database->no_worker)
 	{
 		database->wanted = false;
 		worker_shortage = false;
@@ -388,13 +404,17 @@ next_database(int64 *due)
  * One look around.  Returns how long to sleep, in ms; -1 is until woken.
  */
 static long
-one_pass(void)
+one_pass(bool woken)
 {
 	bool		listed = false;
 	int64		next_start;
 
 	take_requests();
 	next_start = notice_departures();
+
+	/* The postmaster wakes us when a process of ours has ended. */
+	if (woken)
+		want_those_without(false, true);
 	for (;;)
 	{
 		int64		now = monotonic_ms();
@@ -445,13 +465,13 @@ set_up(void)
  * returns it; false when it failed.
  */
 static bool
-contained_pass(long *sleep)
+contained_pass(bool woken, long *sleep)
 {
 	volatile bool succeeded = false;
 
 	PG_TRY();
 	{
-		*sleep = one_pass();
+		*sleep = one_pass(woken);
 		succeeded = true;
 	}
 	PG_CATCH();
@@ -471,6 +491,7 @@ contained_pass(long *sleep)
 void
 dfsmr_launcher_main(Datum arg)
 {
+	bool		woken = false;
 	int64		not_before = 0;
 	int			failures = 0;
 
@@ -499,7 +520,7 @@ dfsmr_launcher_main(Datum arg)
 
 		if (now < not_before)
 			sleep = (long) (not_before - now);
-		else if (contained_pass(&sleep))
+		else if (contained_pass(woken, &sleep))
 			failures = 0;
 		else
 		{
@@ -508,10 +529,9 @@ dfsmr_launcher_main(Datum arg)
 			failures++;
 		}
 
-		if (sleep != 0)
-			WaitLatch(MyLatch,
-					  WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep > 0 ? WL_TIMEOUT : 0),
-					  sleep, PG_WAIT_EXTENSION);
+		woken = WaitLatch(MyLatch,
+						  WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep >= 0 ? WL_TIMEOUT : 0),
+						  sleep, PG_WAIT_EXTENSION) & WL_LATCH_SET;
 		ResetLatch(MyLatch);
 	}
 }
