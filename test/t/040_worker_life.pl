@@ -105,8 +105,8 @@ wait_until_served('app', 'served again');
 sql($node, 'DROP OWNED BY boss', db => 'app');
 wait_until_served('', 'DROP OWNED makes it leave');
 
-sql($node, 'CREATE EXTENSION dfsmr; DROP EXTENSION dfsmr; CREATE EXTENSION dfsmr', db => 'app')
-  for 1 .. 3;
+sql($node, 'CREATE EXTENSION dfsmr; DROP EXTENSION dfsmr', db => 'app') for 1 .. 3;
+sql($node, 'CREATE EXTENSION dfsmr', db => 'app');
 wait_until_served('app', 'created and dropped in quick succession, it is served');
 
 # ---- processes that end ----------------------------------------------------
