@@ -45,7 +45,7 @@
 #define GOOD_SERVICE		(60 * 1000)
 
 /* While there is no place for a worker process, or on the board. */
-#define NO_WORKER_PAUSE		(5 * 1000)
+#define NO_WORKER_PAUSE		(2 * 1000)
 #define NO_ROOM_PAUSE		(5 * 60 * 1000)
 
 /*
@@ -72,7 +72,8 @@ static HTAB *databases;
 static SchedulerSlot *slots;	/* a copy, taken in each pass */
 static MemoryContext pass_context;
 static bool list_wanted = true; /* the list of databases has to be read */
-static bool worker_shortage = false;	/* was reported */
+static int64 shortage_since = 0;	/* no worker process was free; 0: one was */
+static bool shortage_reported = false;
 
 extern PGDLLEXPORT void dfsmr_launcher_main(Datum arg);
 
@@ -340,6 +341,26 @@ start_worker(KnownDatabase *database, const SchedulerTicket *ticket)
 	return started;
 }
 
+/*
+ * No worker process is free.  Say so, unless that was said, once it has lasted:
+ * the place of a process that has just ended may not be free yet.
+ */
+static void
+report_shortage(const KnownDatabase *database)
+{
+	if (shortage_since == 0)
+		shortage_since = monotonic_ms();
+	if (shortage_reported || monotonic_ms() - shortage_since < NO_WORKER_PAUSE / 2)
+		return;
+	shortage_reported = true;
+	ereport(LOG,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("could not start the dfsmr scheduler of database \"%s\": no worker process is free",
+					NameStr(database->name)),
+			 errdetail("Will try again every %d seconds.", NO_WORKER_PAUSE / 1000),
+			 errhint("Consider increasing the configuration parameter \"max_worker_processes\".")));
+}
+
 /* Start the scheduler of a database, if its time has come and none is there. */
 static void
 start_scheduler(KnownDatabase *database)
@@ -364,19 +385,13 @@ start_scheduler(KnownDatabase *database)
 	if (!database->no_worker)
 	{
 		database->wanted = false;
-		worker_shortage = false;
+		shortage_since = 0;
+		shortage_reported = false;
 		return;
 	}
 	process_table_release(ticket.slot, ticket.ticket);
 	want(database, NO_WORKER_PAUSE);
-	if (!worker_shortage)
-		ereport(LOG,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not start the dfsmr scheduler of database \"%s\": no worker process is free",
-						NameStr(database->name)),
-				 errdetail("Will try again every %d seconds.", NO_WORKER_PAUSE / 1000),
-				 errhint("Consider increasing the configuration parameter \"max_worker_processes\".")));
-	worker_shortage = true;
+	report_shortage(database);
 }
 
 /*

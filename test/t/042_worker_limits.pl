@@ -48,7 +48,7 @@ sql($node, 'CREATE DATABASE app');
 sql($node, 'CREATE EXTENSION dfsmr');
 wait_until_served('postgres', 'there is one process for a scheduler');
 sql($node, 'CREATE EXTENSION dfsmr', db => 'app');
-my $shortage = qr/could not start the dfsmr scheduler of database "\w+": no worker process is free/;
+my $shortage = qr/could not start the dfsmr scheduler of database "app": no worker process is free/;
 wait_until { said($shortage) } 'the log says that there is no process';
 is(said(qr/HINT:.*"max_worker_processes"/), 1, 'and what to set');
 
