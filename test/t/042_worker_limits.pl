@@ -82,12 +82,12 @@ wait_until_served('postgres', 'also when its database was dropped');
 
 # They would refuse the writes, end the calls and mislead the names.
 sql($node, "ALTER DATABASE postgres SET $_") for (
-	'default_transaction_read_only = on',
 	'default_transaction_isolation = serializable',
 	'search_path = hostile, pg_catalog',
 	'statement_timeout = 1',
 	'lock_timeout = 1',
-	"datestyle = 'SQL, DMY'");
+	"datestyle = 'SQL, DMY'",
+	'default_transaction_read_only = on');
 $node->restart;
 wait_until_served('postgres', 'hostile settings do not keep it away');
 
