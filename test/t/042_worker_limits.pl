@@ -88,13 +88,13 @@ sql($node, "ALTER DATABASE postgres SET $_") for (
 	'lock_timeout = 1',
 	"datestyle = 'SQL, DMY'",
 	'default_transaction_read_only = on');
-$node->restart;
-wait_until_served('postgres', 'hostile settings do not keep it away');
 
-# psql is one of those who have to live with them.
+# psql has to be saved from them.
 local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } (
 	'default_transaction_read_only=off', 'default_transaction_isolation=read\ committed',
 	'search_path=public', 'statement_timeout=0', 'lock_timeout=0');
+$node->restart;
+wait_until_served('postgres', 'hostile settings do not keep it away');
 
 define($node, <<'YAML');
 id: alarm
