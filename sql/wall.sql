@@ -195,6 +195,49 @@ CREATE TRIGGER wall BEFORE INSERT ON wall_else FOR EACH ROW EXECUTE FUNCTION dfs
 INSERT INTO wall_else VALUES (1);
 DROP TABLE wall_else;
 
+-- What the functions write stands up to the same checks: instances that have
+-- been everywhere, written again by SQL as they are.
+SELECT version FROM dfsmr.define($$
+id: wall_api
+nodes:
+  work:  {start: true, priority: 2, transitions: {ok: done, error: rest, ask: gate, hurry: brief}}
+  brief: {timeout: 1ms, transitions: {ok: done}}
+  rest:  {delay: 1ms, fire: up, max_visits: 2, on_max_visits: over, transitions: {up: work, over: lost}}
+  gate:  {await: signal, timeout: 9h, on_timeout: close, transitions: {open: work, close: lost}}
+  done:  {final: true}
+  lost:  {final: true, outcome: failure}
+$$);
+CREATE FUNCTION wall_id(digit int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT wall_id(digit::text) $$;
+SELECT count(dfsmr.start('wall_api', id => wall_id(i), key => 'k' || i, priority => CASE i WHEN 3 THEN -7 END,
+                         delay => CASE i WHEN 8 THEN interval '9h' ELSE '0' END))
+  FROM generate_series(1, 8) AS i WHERE i NOT IN (6, 7);
+SELECT count(*) FROM dfsmr.ready('w', 'wall_api', max => 9);
+-- By transitions, one of them into a timeout; given back; aborted; moved.
+SELECT node FROM dfsmr.transition(wall_id(1), 'ok', visit => 1, data => '{"n": 1}', client => 'w', attempt => 1);
+SELECT node FROM dfsmr.transition(wall_id(2), 'error', visit => 1);
+SELECT node FROM dfsmr.transition(wall_id(3), 'ask', visit => 1);
+SELECT node FROM dfsmr.transition(wall_id(4), 'hurry', visit => 1);
+SELECT count(*) FROM dfsmr.ready('w', 'wall_api', 'brief');
+SELECT node FROM dfsmr.relinquish(wall_id(5), 1);
+SELECT count(dfsmr.start('wall_api', id => wall_id(i), key => 'k' || i)) FROM generate_series(6, 7) AS i;
+SELECT dfsmr.abort(wall_id(6)), dfsmr.move(wall_id(7), 'gate', 'to see');
+DO $$
+BEGIN
+    FOR i IN 1..3000 LOOP
+        EXIT WHEN (SELECT failed_attempts = 1 FROM dfsmr.instance WHERE id = wall_id(4))
+              AND (SELECT node = 'work' AND visit = 3 FROM dfsmr.instance WHERE id = wall_id(2));
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+SELECT left(id::text, 8) AS id, node, visit, attempt, failed_attempts, deliveries, delayed, key_held, outcome
+  FROM dfsmr.instance WHERE machine = 'wall_api' ORDER BY id;
+UPDATE dfsmr.instance SET note = note WHERE machine = 'wall_api';
+-- It still runs, and the board knows the rows where they are now.
+SELECT count(*) FROM dfsmr.ready('w', 'wall_api', 'work', max => 9);
+SELECT count(dfsmr.abort(instance)) FROM dfsmr.instances WHERE machine = 'wall_api' AND state <> 'finished';
+DELETE FROM dfsmr.instance WHERE machine = 'wall_api';
+DROP FUNCTION wall_id(int);
+
 -- Leave nothing behind.
 UPDATE dfsmr.instance SET node = 'dfsmr.aborted', kind = 'f', outcome = 'failure', finished_at = '2020-01-02', visit = visit + 1
  WHERE machine = 'wall_door' AND finished_at IS NULL;
