@@ -57,7 +57,7 @@ SELECT visit, attempt, deliveries FROM dfsmr.ready('w3');
 SELECT dfsmr.tick(dfsmr.board_time() + interval '9 minutes');
 SELECT state FROM here WHERE key = 'a';
 SELECT dfsmr.tick(dfsmr.board_time() + interval '2 minutes');
-CALL wait_for($$(SELECT failed_attempts = 1 FROM here WHERE key = 'a')$$);
+CALL wait_for($$(SELECT failed_attempts = 1 AND state = 'ready' FROM here WHERE key = 'a')$$);
 SELECT * FROM here WHERE key = 'a';
 SELECT dfsmr.heartbeat(:'a', 1, 3);
 SELECT visit, attempt, deliveries FROM dfsmr.ready('w4');
@@ -112,3 +112,5 @@ DROP ROLE regress_dfsmr_clock;
 SELECT dfsmr.tick(now());
 DROP VIEW here;
 DROP PROCEDURE wait_for;
+-- Leave no lease behind: the smallest table has eight.
+SELECT count(dfsmr.abort(instance)) >= 0 AS tidy FROM dfsmr.instances WHERE state = 'running';

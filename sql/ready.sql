@@ -61,6 +61,9 @@ SELECT * FROM dfsmr.ready('w', max => NULL);
 SELECT * FROM dfsmr.ready('w', wait => '-1 second');
 SELECT * FROM dfsmr.ready('w', wait => NULL);
 
+-- The smallest lease table has eight entries: be done with what is claimed.
+SELECT count(dfsmr.abort(instance)) > 0 AS some FROM dfsmr.instances WHERE state = 'running';
+
 -- A claim in a transaction that is rolled back never was; also to a savepoint.
 SELECT dfsmr.start('other', key => 'p') IS NOT NULL AS started;
 BEGIN;
@@ -116,3 +119,5 @@ SELECT dfsmr.pause('nowhere');
 SELECT dfsmr.pause('ordered', 'nowhere');
 SELECT dfsmr.resume(NULL);
 SELECT kind, machine, node, note FROM dfsmr.changes WHERE kind IN ('pause', 'resume') ORDER BY seq;
+-- Leave no lease behind: the smallest table has eight.
+SELECT count(dfsmr.abort(instance)) >= 0 AS tidy FROM dfsmr.instances WHERE state = 'running';
