@@ -106,6 +106,7 @@ init_board(Board *board, LWLock *lock, char *memory)
 {
 	board->lock = lock;
 	pg_atomic_init_u32(&board->scheduler, NO_SCHEDULER);
+	pg_atomic_init_u64(&board->wake_requests, 0);
 	pg_atomic_init_u64(&board->definition_counter, 1);
 	ConditionVariableInit(&board->refilled);
 
@@ -452,9 +453,16 @@ board_wake_scheduler(Board *board)
 
 	if (board == NULL)
 		return;
+	pg_atomic_fetch_add_u64(&board->wake_requests, 1);
 	procno = pg_atomic_read_u32(&board->scheduler);
 	if (procno != NO_SCHEDULER)
 		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+uint64
+board_wake_requests(Board *board)
+{
+	return pg_atomic_read_u64(&board->wake_requests);
 }
 
 uint64

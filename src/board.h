@@ -65,6 +65,12 @@ extern void board_definition_changed(void);
 extern void board_set_scheduler(Board *board, bool here);
 extern void board_wake_scheduler(Board *board);
 
+/*
+ * How often that was called.  A latch alone does not tell: waiting for a lock
+ * resets it, so a scheduler that does would sleep on what it was woken for.
+ */
+extern uint64 board_wake_requests(Board *board);
+
 /* Have the scheduler woken when the current transaction commits. */
 extern void xact_note_wake_scheduler(void);
 

@@ -100,6 +100,8 @@ struct Board
 
 	/* atomic: the scheduler's pgprocno, or -1 */
 	pg_atomic_uint32 scheduler;
+	/* atomic: how often it was asked to wake; see board_wake_requests() */
+	pg_atomic_uint64 wake_requests;
 	/* atomic: raised whenever a definition or a pause changes */
 	pg_atomic_uint64 definition_counter;
 

@@ -327,6 +327,19 @@ process_table_orders(bool *leave, bool *look_again)
 	LWLockRelease(&table->lock);
 }
 
+/* Is there an order that waits to be taken? */
+bool
+process_table_has_orders(void)
+{
+	SchedulerSlot *slot = &table->slots[my_slot];
+	bool		any;
+
+	LWLockAcquire(&table->lock, LW_SHARED);
+	any = slot->leave || slot->look_again;
+	LWLockRelease(&table->lock);
+	return any;
+}
+
 /* What the launcher will be told when this process exits. */
 void
 process_table_set_departure(Departure departure)

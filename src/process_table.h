@@ -90,6 +90,7 @@ extern void process_table_release(int slot, uint32 ticket);
 extern bool process_table_attach(const SchedulerTicket *ticket, Oid database);
 extern void process_table_running(void);
 extern void process_table_orders(bool *leave, bool *look_again);
+extern bool process_table_has_orders(void);
 extern void process_table_set_departure(Departure departure);
 
 /* For sessions. */

@@ -465,6 +465,17 @@ leave_in_order(void)
 	}
 }
 
+/*
+ * Has something come up since this round began?  A step that waited for a lock
+ * has reset the latch, and with it whatever the latch was set for.
+ */
+static bool
+needs_attention(uint64 wake_requests)
+{
+	return ShutdownRequestPending || ConfigReloadPending ||
+		board_wake_requests(board) != wake_requests || process_table_has_orders();
+}
+
 /* Until told to leave, or the extension is gone. */
 static void
 serve(void)
@@ -477,6 +488,7 @@ serve(void)
 		bool		look_again;
 		int64		sleep;
 		int			events;
+		uint64		wake_requests;
 
 		if (ConfigReloadPending)
 		{
@@ -493,15 +505,18 @@ serve(void)
 			return;
 		}
 
+		wake_requests = board_wake_requests(board);
 		sleep = one_round(woken);
 		if (sleep < 0)
 			return;
+		if (needs_attention(wake_requests))
+			sleep = 0;
 		if (sleep > 0)
 			report_idle();
 		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						   (long) sleep, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		woken = (events & WL_LATCH_SET) != 0;
+		woken = (events & WL_LATCH_SET) != 0 || board_wake_requests(board) != wake_requests;
 		CHECK_FOR_INTERRUPTS();
 	}
 }
