@@ -93,7 +93,8 @@ sub stop_worker
 	my ($worker) = @_;
 
 	$worker->{run}->signal('TERM');
-	wait_until { !$worker->{run}->pumpable } "$worker->{name} worker stopped";
+	wait_until { $worker->{run}->pump_nb; !$worker->{run}->pumpable }
+		"the $worker->{name} worker stopped";
 	$worker->{run}->finish;
 	is($worker->{run}->result(0), 0, "$worker->{name}: stops when asked to")
 	  or diag($worker->{err});
@@ -123,7 +124,6 @@ sub test_worker
 	start_order("$label-small", '{"amount": 100}');
 	start_order("$label-large", '{"amount": 5000}');
 	my $wrong = start_order("$label-wrong", '{"amount": 0}');
-	start_order("$label-slow", '{"amount": 100, "seconds": 4}');
 	my $worker = start_worker($name, %env);
 
 	wait_until { order("$label-small", 'node') eq 'pack' } "$label: ok was said";
@@ -133,6 +133,7 @@ sub test_worker
 	is(sql($node, "SELECT count(*) FROM dfsmr.history('$wrong') WHERE transition = 'error'"),
 		6, "$label: errors came back");
 
+	start_order("$label-slow", '{"amount": 100, "seconds": 4}');
 	wait_until { order("$label-slow", 'node') eq 'pack' } "$label: slow work was done";
 	is(order("$label-slow", 'deliveries'), 1,
 		"$label: heartbeats kept the lease through slow work");
