@@ -95,5 +95,6 @@ main(int argc, char **argv)
 	test_canonical();
 	test_diagram();
 	test_hostile();
+	test_snapshot_set();
 	return tap_done();
 }

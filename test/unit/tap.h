@@ -26,5 +26,6 @@ extern void test_machine(void);
 extern void test_canonical(void);
 extern void test_diagram(void);
 extern void test_hostile(void);
+extern void test_snapshot_set(void);
 
 #endif							/* DFSMR_TAP_H */
