@@ -371,12 +371,19 @@ settle_failure(void)
 	publisher->window = NULL;
 }
 
+/*
+ * A window that was begun by an earlier run may have swallowed the wake-ups of
+ * what was committed since: then look again at once.
+ */
 static bool
 publish_run(void)
 {
+	bool		fresh;
+
 	if (publisher == NULL)
 		begin_publishing();
 	settle_failure();
+	fresh = !publisher->position->inside;
 	publisher->pending_last = publisher->position->last;
 	publisher->pending_end = false;
 	publisher->pending_sent = false;
@@ -387,7 +394,7 @@ publish_run(void)
 	if (!begin_window() || queue_is_full())
 		return false;
 	notify_batch();
-	return !publisher->pending_end;
+	return !(fresh && publisher->pending_end);
 }
 
 static TimestampTz
