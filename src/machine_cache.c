@@ -90,6 +90,11 @@ static Oid	seen_versions = InvalidOid; /* the relations that were read last */
 static Oid	seen_pauses = InvalidOid;
 static bool invalidated = false;
 
+/* The names of all machines, sorted. */
+static List *all_names = NIL;
+static MemoryContext all_context = NULL;
+static uint64 all_generation = 0;
+
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -438,19 +443,20 @@ machine_info_required(const char *name)
 	return info;
 }
 
-const MachineInfo **
-machine_info_all(int *n)
+/* Read the names of all machines into the list of names, unless it is current. */
+static void
+read_names(const ExtensionOids *oids)
 {
-	const ExtensionOids *oids = notice_changes();
-	const MachineInfo **result;
+	MemoryContext context;
+	MemoryContext caller;
 	List	   *names = NIL;
-	ListCell   *cell;
 	KeyScan		scan;
 
-	*n = 0;
-	if (oids == NULL)
-		return NULL;
+	if (all_generation == generation)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "dfsmr machine names", ALLOCSET_SMALL_SIZES);
 	scan_begin(&scan, oids->machine_version, oids->machine_version_pkey, NULL, NULL);
+	caller = MemoryContextSwitchTo(context);
 	while (scan_next(&scan))
 	{
 		bool		isnull;
@@ -459,17 +465,37 @@ machine_info_all(int *n)
 		if (names == NIL || strcmp(llast(names), name) != 0)
 			names = lappend(names, name);
 	}
+	MemoryContextSwitchTo(caller);
 	scan_end(&scan);
 
-	result = palloc(list_length(names) * sizeof(const MachineInfo *));
-	foreach(cell, names)
+	if (all_context != NULL)
+		MemoryContextDelete(all_context);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	all_context = context;
+	all_names = names;
+	all_generation = generation;
+}
+
+const MachineInfo **
+machine_info_all(int *n)
+{
+	const ExtensionOids *oids = notice_changes();
+	const MachineInfo **result;
+	ListCell   *cell;
+
+	*n = 0;
+	if (oids == NULL)
+		return NULL;
+	read_names(oids);
+
+	result = palloc(list_length(all_names) * sizeof(const MachineInfo *));
+	foreach(cell, all_names)
 	{
 		const MachineInfo *info = machine_info(lfirst(cell));
 
 		if (info != NULL)
 			result[(*n)++] = info;
 	}
-	list_free_deep(names);
 	return result;
 }
 
