@@ -59,11 +59,18 @@ static char *
 message_to_server(const char *message)
 {
 	char	   *result = pstrdup(message);
+	char	   *to = result;
 
-	if (GetDatabaseEncoding() != PG_UTF8)
-		for (char *c = result; *c != '\0'; c++)
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return result;
+	for (const char *from = message; *from != '\0'; from++)
+	{
+		if (!IS_HIGHBIT_SET(*from))
+			*to++ = *from;
+		else if ((*from & 0xC0) != 0x80)	/* the first byte of a character */
+			*to++ = '?';
+	}
+	*to = '\0';
 	return result;
 }
 

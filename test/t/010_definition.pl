@@ -67,13 +67,13 @@ sub follow_others
 sub prepared
 {
 	my ($node) = @_;
-	my $session = session($node, db => 'with');
+	my $session = session($node, db => 'board');
 
 	is(current($session), 'five', 'before a prepared define');
 	sql($node, 'BEGIN; SELECT dfsmr.define($$' . machine('six') . "\$\$); PREPARE TRANSACTION 'p'",
-		db => 'with');
+		db => 'board');
 	is(current($session), 'five', 'a prepared define does not count');
-	sql($node, "COMMIT PREPARED 'p'", db => 'with');
+	sql($node, "COMMIT PREPARED 'p'", db => 'board');
 	is(current($session), 'six', 'once committed it does');
 	return;
 }
@@ -111,14 +111,14 @@ sub cancelled
 		SELECT count(*) FROM generate_series(1, 1000000) AS i,
 			dfsmr.validate('nodes: {' || repeat('k: 1, ', 40000) || i || ': 1}')};
 
-	is(sqlstate($node, $endless, db => 'with'), '57014', 'validate() can be cancelled');
-	is(sql($node, 'SELECT 1', db => 'with'), 1, 'and the session goes on');
+	is(sqlstate($node, $endless, db => 'board'), '57014', 'validate() can be cancelled');
+	is(sql($node, 'SELECT 1', db => 'board'), 1, 'and the session goes on');
 	return;
 }
 
 my $node = new_dfsmr_node('main', conf => "max_prepared_transactions = 2\n");
 $node->start;
-follow_others($node, 'with', 'with the board');
+follow_others($node, 'board', 'with the board');
 prepared($node);
 encodings($node);
 cancelled($node);
@@ -126,7 +126,7 @@ $node->stop;
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->start;
-follow_others($node, 'without', 'without it');
+follow_others($node, 'bare', 'without it');
 $node->stop;
 
 done_testing();
