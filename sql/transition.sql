@@ -112,6 +112,8 @@ SELECT visit, attempt FROM dfsmr.ready('w') WHERE key = 'f' \gset
 SELECT dfsmr.abort(:'f');
 SELECT dfsmr.heartbeat(:'f', :visit, :attempt);
 SELECT * FROM dfsmr.transition(:'f', 'ok', '{}', :visit, 'w', :attempt);
+-- The claim that the abort cut off counts as a delivery.
+SELECT key, node, visit, deliveries FROM here WHERE key = 'f';
 
 -- Refused, and nothing changed.
 SELECT * FROM dfsmr.transition('00000000-0000-0000-0000-000000000000', 'ok');

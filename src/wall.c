@@ -306,6 +306,8 @@ dfsmr_wall_instance(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_RESTRICT_VIOLATION),
 					 errmsg("instance %s is not finished", id_string(&old)),
 					 errhint("Abort it first: SELECT dfsmr.abort('%s').", id_string(&old))));
+		/* Its id may be used again, and what is known of it must not. */
+		xact_note_reset();
 		return PointerGetDatum(tuple);
 	}
 

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "funcapi.h"
+#include "lease.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
@@ -89,6 +90,22 @@ fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, Inst
 {
 	if (!instance_fetch_hinted(table, id, hint, row))
 		raise_unknown_instance(id);
+}
+
+bool
+claim_in_flight(Board *board, const InstanceRow *row, Lease *copy)
+{
+	Lease	   *lease;
+	bool		found;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	lease = lease_find(board, &row->id);
+	found = lease != NULL && !lease->pending && lease->visit == row->visit &&
+		lease->attempt > row->attempt;
+	if (found)
+		*copy = *lease;
+	LWLockRelease(board->lock);
+	return found;
 }
 
 char *

@@ -42,6 +42,12 @@ extern int	int_argument(FunctionCallInfo fcinfo, int argno, int fallback);
 extern void fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint,
 						   InstanceRow *row);
 
+/*
+ * Is a claim of the row's visit out?  Then a copy of its lease.  One that the
+ * row has outlived was counted when it ended.
+ */
+extern bool claim_in_flight(Board *board, const InstanceRow *row, Lease *lease);
+
 /* ERRORs that several calls raise. */
 pg_noreturn extern void raise_unknown_instance(const pg_uuid_t *id);
 pg_noreturn extern void raise_finished(const InstanceRow *row);

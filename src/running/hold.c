@@ -142,23 +142,13 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 static void
 find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
 {
-	char	   *client = palloc0(CLIENT_MAX + 1);
-	Lease	   *lease;
+	Lease	   *lease = palloc(sizeof(Lease));
 
-	move->attempt = 0;
-	LWLockAcquire(board->lock, LW_SHARED);
-	lease = lease_find(board, &row->id);
-	if (lease != NULL && !lease->pending && !lease->expiring &&
-		lease->visit == row->visit && lease->attempt > row->attempt &&
-		(attempt == 0 || attempt == lease->attempt))
-	{
-		move->attempt = lease->attempt;
-		strlcpy(client, lease->client, CLIENT_MAX + 1);
-		move->client = client;
-	}
-	LWLockRelease(board->lock);
-	if (move->attempt == 0)
+	if (!claim_in_flight(board, row, lease) || lease->expiring ||
+		(attempt != 0 && attempt != lease->attempt))
 		raise_stale_lease(row, attempt);
+	move->attempt = lease->attempt;
+	move->client = lease->client;
 }
 
 static void

@@ -20,14 +20,21 @@ PG_FUNCTION_INFO_V1(dfsmr_move);
 PG_FUNCTION_INFO_V1(dfsmr_pause);
 PG_FUNCTION_INFO_V1(dfsmr_resume);
 
-/* The row, if the caller may operate on it and it is not finished. */
+/*
+ * The row, if the caller may operate on it and it is not finished.  A claim
+ * that is out ends with the move, and counts.
+ */
 static void
-fetch_operable(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
+fetch_operable(Board *board, InstanceTable *table, const pg_uuid_t *id, InstanceRow *row,
+			   Move *move)
 {
+	Lease		lease;
+
 	fetch_required(table, id, NULL, row);
 	privilege_require(row->machine, PRIVILEGE_ADMIN);
 	if (row->kind == NODE_FINAL)
 		raise_finished(row);
+	move->deliveries = claim_in_flight(board, row, &lease) ? 1 : 0;
 }
 
 /* abort(instance, reason) */
@@ -44,7 +51,7 @@ dfsmr_abort(PG_FUNCTION_ARGS)
 	instance_table_open(&table, RowExclusiveLock);
 	do
 	{
-		fetch_operable(&table, instance, &row);
+		fetch_operable(board, &table, instance, &row, &move);
 	} while (move_to_aborted(&table, &row, machine_version(row.machine, row.version),
 							 &move) != INSTANCE_UPDATED);
 	instance_table_close(&table);
@@ -70,7 +77,7 @@ dfsmr_move(PG_FUNCTION_ARGS)
 		const Machine *machine;
 		int			node;
 
-		fetch_operable(&table, instance, &row);
+		fetch_operable(board, &table, instance, &row, &move);
 		machine = machine_version(row.machine, row.version);
 		node = machine_find_node(machine, name);
 		if (node < 0)

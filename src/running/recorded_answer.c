@@ -54,6 +54,23 @@ take_answer(TupleTableSlot *slot, RecordedAnswer *answer)
 	answer->visit = column_int(slot, CHANGE_COLUMN_VISIT);
 }
 
+/* Is the change in the slot the completion that is asked for? */
+static bool
+is_completion(TupleTableSlot *slot, int visit, const char *transition,
+			  const char *client, int attempt)
+{
+	return column_int(slot, CHANGE_COLUMN_VISIT) == visit + 1 &&
+		column_int(slot, CHANGE_COLUMN_ATTEMPT) == attempt &&
+		strcmp(column_text(slot, CHANGE_COLUMN_KIND), "transition") == 0 &&
+		strcmp(column_text(slot, CHANGE_COLUMN_TRANSITION), transition) == 0 &&
+		strcmp(column_text(slot, CHANGE_COLUMN_CLIENT), client) == 0;
+}
+
+/*
+ * Backwards from the latest change, and not past the start: an id may have had
+ * an earlier life.  Moves that max_visits added come after the completion in
+ * its transaction, and the last of them is what was answered.
+ */
 bool
 recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
 				const char *client, int attempt, RecordedAnswer *answer)
@@ -64,34 +81,32 @@ recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ScanKeyData key;
 	IndexScanDesc scan;
-	uint64		xid = 0;
+	uint64		automatic_xid = 0;	/* of the run of automatic moves just passed */
 	bool		found = false;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
 	scan = index_beginscan(rel, index, SnapshotSelf, NULL, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (!found && index_getnext_slot(scan, BackwardScanDirection, slot))
 	{
-		if (found)
-		{
-			/* Moves that max_visits added belonged to the same answer. */
-			if (column_xid(slot) != xid ||
-				strcmp(column_text(slot, CHANGE_COLUMN_KIND), "timer") != 0)
-				break;
-			take_answer(slot, answer);
-		}
-		else if (column_int(slot, CHANGE_COLUMN_VISIT) == visit + 1 &&
-				 column_int(slot, CHANGE_COLUMN_ATTEMPT) == attempt &&
-				 strcmp(column_text(slot, CHANGE_COLUMN_KIND), "transition") == 0 &&
-				 strcmp(column_text(slot, CHANGE_COLUMN_TRANSITION), transition) == 0 &&
-				 strcmp(column_text(slot, CHANGE_COLUMN_CLIENT), client) == 0)
-		{
-			xid = column_xid(slot);
-			take_answer(slot, answer);
-			found = true;
-		}
-		else if (column_int(slot, CHANGE_COLUMN_VISIT) > visit + 1)
+		const char *kind = column_text(slot, CHANGE_COLUMN_KIND);
+		uint64		xid = column_xid(slot);
+
+		if (strcmp(kind, "start") == 0 || column_int(slot, CHANGE_COLUMN_VISIT) <= visit)
 			break;
+		found = is_completion(slot, visit, transition, client, attempt);
+		if (strcmp(kind, "timer") == 0)
+		{
+			if (xid != automatic_xid)
+				take_answer(slot, answer);
+			automatic_xid = xid;
+		}
+		else
+		{
+			if (found && xid != automatic_xid)
+				take_answer(slot, answer);
+			automatic_xid = 0;
+		}
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

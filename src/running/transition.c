@@ -76,30 +76,16 @@ lease_hint(Board *board, const pg_uuid_t *instance, ItemPointer tid)
 static void
 complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
 {
-	char	   *client = palloc(CLIENT_MAX + 1);
-	Lease	   *lease;
+	Lease	   *lease = palloc(sizeof(Lease));
+	bool		claimed = claim_in_flight(board, row, lease);
 
+	move->deliveries = claimed ? 1 : 0;
 	move->client = said->client;
+	if (move->client == NULL && claimed)
+		move->client = lease->client;
 	move->attempt = said->attempt;
-	move->deliveries = 0;
-	LWLockAcquire(board->lock, LW_SHARED);
-	lease = lease_find(board, &row->id);
-	/* One that the row has outlived was counted when it ended. */
-	if (lease != NULL && !lease->pending && lease->visit == row->visit &&
-		lease->attempt > row->attempt)
-	{
-		move->deliveries = 1;
-		if (move->attempt == 0)
-			move->attempt = lease->attempt;
-		if (move->client == NULL)
-		{
-			strlcpy(client, lease->client, CLIENT_MAX + 1);
-			move->client = client;
-		}
-	}
-	LWLockRelease(board->lock);
 	if (move->attempt == 0)
-		move->attempt = row->attempt;
+		move->attempt = claimed ? lease->attempt : row->attempt;
 }
 
 /*

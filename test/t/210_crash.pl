@@ -5,7 +5,6 @@
 use strict;
 use warnings FATAL => 'all';
 
-use lib 'test/lib';
 use DfsmrTest;
 use POSIX ();
 use Test::More;

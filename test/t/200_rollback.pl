@@ -6,13 +6,16 @@
 use strict;
 use warnings FATAL => 'all';
 
-use lib 'test/lib';
 use DfsmrTest;
 use Test::More;
 
 my $node = dfsmr_node('main',
 	conf => "max_prepared_transactions = 10\ndfsmr.audit_interval = 0");
 
+# One session for all that is only looked at or made, one for what is undone:
+# a psql for each would take minutes.
+my $judge = session($node);
+my $worker = session($node);
 my $number = 0;
 
 # A machine of its own with an instance in each state.
@@ -20,7 +23,7 @@ sub fresh
 {
 	my $m = 'm' . ++$number;
 
-	define($node, <<"YAML");
+	$judge->query("SET client_min_messages = error; SELECT dfsmr.define(\$def\$" . <<"YAML" . "\$def\$)");
 id: $m
 nodes:
   work: {start: true, timeout: 1h, transitions: {ok: done, again: work, nap: rest, stop: review}}
@@ -28,7 +31,7 @@ nodes:
   review: {await: signal, transitions: {ok: work, no: done}}
   done: {final: true}
 YAML
-	sql($node, <<"SQL");
+	$judge->query(<<"SQL");
 SELECT dfsmr.start('$m', key => 'claimed');
 SELECT * FROM dfsmr.ready('holder', '$m');
 SELECT dfsmr.start('$m', key => 'timer');
@@ -38,7 +41,7 @@ SELECT dfsmr.start('$m', key => 'parked');
 SELECT t.* FROM dfsmr.instances i, dfsmr.transition(i.instance, 'stop') t WHERE machine = '$m' AND key = 'parked';
 SELECT dfsmr.start('$m', key => 'ready1');
 SELECT dfsmr.start('$m', key => 'ready2');
-SELECT dfsmr.start('$m', key => 'later', delay => '1 hour');
+SELECT dfsmr.start('$m', key => 'later', delay => '1 hour')
 SQL
 	return $m;
 }
@@ -47,7 +50,7 @@ sub state_of
 {
 	my ($m) = @_;
 
-	return sql($node, "SELECT string_agg(format('%s %s %s %s %s %s %s', key, node, state,
+	return $judge->query("SELECT string_agg(format('%s %s %s %s %s %s %s', key, node, state,
 		visit, attempt, deliveries, client), '; ' ORDER BY key)
 		FROM dfsmr.instances WHERE machine = '$m'");
 }
@@ -57,7 +60,7 @@ sub claimable
 {
 	my ($m) = @_;
 
-	return sql($node, "SELECT string_agg(key, ' ' ORDER BY key) FROM dfsmr.ready('judge', '$m', max => 5)");
+	return $judge->query("SELECT string_agg(key, ' ' ORDER BY key) FROM dfsmr.ready('judge', '$m', max => 5)");
 }
 
 # A call about the instance with a key; %m is the machine.
@@ -116,13 +119,12 @@ for my $call (@calls)
 			my $do = "$ends{$end}[0]; $statement$then; $ends{$end}[1]";
 
 			$do =~ s/%m/$m/g;
-			my $err = sql_error($node, $do);
+			my ($out, $err) = $worker->try($do);
 			my $what = "$name" . ($then ? ', then ready,' : '') . " $end";
 			unlike($err, qr/XX000|PANIC|not owned|leak/, "$what: no surprise");
 			is(state_of($m), $before, "$what: all is as before");
 			is(claimable($m), 'ready1 ready2', "$what: what was claimable is");
-			sql($node, "DELETE FROM dfsmr.pause");
-			sql($node, "SELECT dfsmr.abort(instance) FROM dfsmr.instances
+			$judge->query("SELECT dfsmr.abort(instance) FROM dfsmr.instances
 				WHERE machine = '$m' AND state <> 'finished'");
 		}
 	}
@@ -132,7 +134,7 @@ for my $call (@calls)
 	my $before = state_of($m);
 	my $do = "BEGIN; $statement; PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p'";
 	$do =~ s/%m/$m/g;
-	sql($node, $do);
+	$worker->query($do);
 	next if $name eq 'ready' || $name =~ /takes a lease/;
 	is(state_of($m), $before, "$name, prepared and rolled back: all is as before");
 	is(claimable($m), 'ready1 ready2', "$name, prepared and rolled back: what was claimable is");
@@ -161,6 +163,7 @@ for my $call (@calls)
 
 	sql($node, "BEGIN; SELECT dfsmr.start('$m', key => 'new'); PREPARE TRANSACTION 'p'");
 	$node->restart;
+	$judge = session($node);
 	sql($node, "SELECT key FROM dfsmr.ready('judge', '$m', max => 5)");
 	sql($node, "COMMIT PREPARED 'p'");
 	is(claimable($m), 'new', 'prepared before a restart, committed after it');
