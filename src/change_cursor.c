@@ -65,15 +65,6 @@ full_xid(TransactionId xid, FullTransactionId next)
 	return U64FromFullTransactionId(next) - distance;
 }
 
-static int
-compare_xids(const void *a, const void *b)
-{
-	uint64		x = *(const uint64 *) a;
-	uint64		y = *(const uint64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /*
  * A place in the log behind all that has been inserted.  At a page boundary
  * the server answers with the place behind the next page's header, which may
@@ -123,7 +114,7 @@ change_moment_now(const char *what)
 	own = GetTopTransactionIdIfAny();
 	if (TransactionIdIsValid(own) && full_xid(own, next) < moment->set.xmax)
 		running[moment->set.nrunning++] = full_xid(own, next);
-	qsort(running, moment->set.nrunning, sizeof(uint64), compare_xids);
+	snapshot_set_normalize(&moment->set);
 
 	moment->timeline = wal_insertion_timeline();
 	moment->lsn = log_position();

@@ -7,10 +7,36 @@
  */
 #include "snapshot_set.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Digits of a 64-bit number in hexadecimal. */
 #define HEX_DIGITS 16
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64_t	x = *(const uint64_t *) a;
+	uint64_t	y = *(const uint64_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+snapshot_set_normalize(SnapshotSet *set)
+{
+	int			n = 0;
+
+	if (set->nrunning == 0)
+		return;
+	qsort(set->running, set->nrunning, sizeof(uint64_t), compare_xids);
+	for (int i = 1; i < set->nrunning; i++)
+	{
+		if (set->running[i] != set->running[n])
+			set->running[++n] = set->running[i];
+	}
+	set->nrunning = n + 1;
+}
 
 bool
 snapshot_set_contains(const SnapshotSet *set, uint64_t xid)

@@ -26,6 +26,13 @@ typedef struct SnapshotSet
 	uint64_t   *running;		/* those before xmax that had not, ascending */
 } SnapshotSet;
 
+/*
+ * Put running[] in order, each transaction once.  The server may list one
+ * twice: while it is being prepared, it is for a moment both its session's
+ * and a prepared one.
+ */
+extern void snapshot_set_normalize(SnapshotSet *set);
+
 /* Had this transaction ended?  Whether it committed is not known here. */
 extern bool snapshot_set_contains(const SnapshotSet *set, uint64_t xid);
 

@@ -108,6 +108,22 @@ test_edges(void)
 }
 
 static void
+test_normalize(void)
+{
+	uint64_t	mixed[] = {9, 3, 9, 7, 3, 3};
+	SnapshotSet set = {.xmax = 12, .running = mixed, .nrunning = 6};
+	SnapshotSet none = {.xmax = 12, .running = mixed, .nrunning = 0};
+	char		text[128];
+
+	snapshot_set_normalize(&set);
+	snapshot_set_print(&set, text);
+	tap_string(text, "c-3-2-4", "in order, and each once");
+	tap_ok(survives_text(&set), "a set that named one twice survives as text");
+	snapshot_set_normalize(&none);
+	tap_ok(none.nrunning == 0, "none stays none");
+}
+
+static void
 test_malformed(void)
 {
 	static const char *const texts[] = {
@@ -127,5 +143,6 @@ test_snapshot_set(void)
 {
 	test_random();
 	test_edges();
+	test_normalize();
 	test_malformed();
 }
