@@ -27,6 +27,9 @@
 /* The transition of a lease that ran out and is offered again. */
 #define DFSMR_TRANSITION_TIMEOUT "dfsmr.timeout"
 
+/* Of the past durations of a task node that declares no other timeout. */
+#define DEFAULT_PERCENTILE 95.0
+
 typedef enum NodeKind
 {
 	NODE_TASK = 't',			/* a worker claims it */
@@ -61,6 +64,18 @@ typedef struct Delay
 	bool		full_jitter;
 } Delay;
 
+/*
+ * When retries are held back, so that they do not bury what is failing: once
+ * they are more than this part of the deliveries in the window.
+ */
+typedef struct Breaker
+{
+	int64_t		window;
+	int			min_attempts;	/* deliveries below which nothing is judged */
+	double		max_retry_ratio;
+	double		probe_rate;		/* retries a second that an open one lets through */
+} Breaker;
+
 typedef struct MachineEdge
 {
 	const char *transition;
@@ -76,9 +91,31 @@ typedef struct MachineNode
 	NodeKind	kind;
 	Outcome		outcome;		/* of a final node */
 	int			priority;
-	int64_t		timeout;		/* fixed; -1 when none is declared */
+
+	/*
+	 * How long a lease holds, or how long a parked node waits.  A task node
+	 * with timeout -1 goes by the percentile of its past durations, within
+	 * timeout_min and timeout_max; a parked one waits for ever.
+	 */
+	int64_t		timeout;		/* fixed, or -1 */
+	double		percentile;		/* in (0, 100]; of no meaning beside a timeout */
+	int64_t		timeout_min;	/* -1 when none is declared */
+	int64_t		timeout_max;	/* -1 when none is declared */
 	int64_t		heartbeat;		/* -1 when none is declared */
 	int			on_timeout;		/* edge, or -1 */
+
+	/*
+	 * Never offered again by itself.  Either timeout is 0, and the lease holds
+	 * until somebody decides, or there are both a timeout and on_timeout.
+	 */
+	bool		at_most_once;
+
+	int			max_attempts;	/* within one visit; 0: unlimited */
+	int			on_exhausted;	/* edge; -1 without max_attempts */
+	bool		has_redeliver;
+	Delay		redeliver;		/* pause before it is offered again */
+	int64_t		max_elapsed;	/* since the first entry; -1: unlimited */
+	int			on_max_elapsed; /* edge; -1 without max_elapsed */
 	Delay		delay;			/* of a timer */
 	int			fire;			/* edge that a timer takes */
 	bool		is_retry;		/* timer: coming out of it counts as a retry */
@@ -93,6 +130,8 @@ typedef struct Machine
 	const char *id;
 	KeyReuse	key_reuse;
 	bool		endless;
+	bool		has_breaker;
+	Breaker		breaker;
 	int			start;			/* index of the start node */
 	int			nnodes;
 	MachineNode *nodes;			/* in the order of the definition */

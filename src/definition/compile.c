@@ -102,6 +102,11 @@ draft_compile(Arena *scratch, Arena *target, const Draft *draft)
 		node->outcome = from->outcome;
 		node->priority = from->priority;
 		node->timeout = from->timeout;
+		node->percentile = DEFAULT_PERCENTILE;
+		node->timeout_min = node->timeout_max = -1;
+		node->on_exhausted = -1;
+		node->max_elapsed = -1;
+		node->on_max_elapsed = -1;
 		node->heartbeat = from->heartbeat;
 		if (from->kind == NODE_TIMER)
 		{
