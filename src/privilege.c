@@ -314,21 +314,27 @@ list_privileges(int mask)
 	return list.data;
 }
 
-void
-privilege_require(const char *machine, int any_of)
+Refusal
+privilege_refusal(const char *machine, int any_of)
 {
 	int			least = any_of & -any_of;
 
-	if (likely(privilege_has(machine, any_of)))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 machine != NULL ?
-			 errmsg("permission denied for machine \"%s\"", machine) :
-			 errmsg("permission denied for all machines"),
-			 errdetail("Role \"%s\" needs the privilege %s.",
-					   GetUserNameFromId(GetUserId(), false), list_privileges(any_of)),
-			 errhint("An admin can give it with dfsmr.grant_%s().", privilege_name(least))));
+	return (Refusal) {
+		.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+		.message = machine != NULL ?
+			psprintf("permission denied for machine \"%s\"", machine) :
+			"permission denied for all machines",
+		.detail = psprintf("Role \"%s\" needs the privilege %s.",
+						   GetUserNameFromId(GetUserId(), false), list_privileges(any_of)),
+		.hint = psprintf("An admin can give it with dfsmr.grant_%s().", privilege_name(least)),
+	};
+}
+
+void
+privilege_require(const char *machine, int any_of)
+{
+	if (unlikely(!privilege_has(machine, any_of)))
+		raise_refusal(privilege_refusal(machine, any_of));
 }
 
 /*

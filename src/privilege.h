@@ -10,6 +10,8 @@
 
 #include "dfsmr.h"
 
+#include "refusal.h"
+
 /* Columns of dfsmr.privilege. */
 enum
 {
@@ -34,6 +36,9 @@ typedef void (*privilege_visitor) (const PrivilegeRow *row, void *arg);
  * is the visitor's until it returns; the visitor must not write the table.
  */
 extern void privilege_scan(privilege_visitor visit, void *arg);
+
+/* What privilege_require() raises when the caller has none of these. */
+extern Refusal privilege_refusal(const char *machine, int any_of);
 
 /* As stored: "read", "signal", "work", "start", "admin". */
 extern const char *privilege_name(Privilege privilege);

@@ -89,7 +89,7 @@ void
 fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, InstanceRow *row)
 {
 	if (!instance_fetch_hinted(table, id, hint, row))
-		raise_unknown_instance(id);
+		raise_refusal(refusal_unknown_instance(id));
 }
 
 bool
@@ -114,31 +114,77 @@ uuid_string(const pg_uuid_t *id)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, PointerGetDatum(id)));
 }
 
-void
-raise_unknown_instance(const pg_uuid_t *id)
+Refusal
+refusal_unknown_instance(const pg_uuid_t *id)
 {
-	ereport(ERROR,
-			(errcode(DFSMR_UNKNOWN_INSTANCE),
-			 errmsg("instance %s does not exist", uuid_string(id))));
+	return (Refusal) {
+		.sqlstate = DFSMR_UNKNOWN_INSTANCE,
+		.message = psprintf("instance %s does not exist", uuid_string(id)),
+	};
 }
 
-void
-raise_finished(const InstanceRow *row)
+Refusal
+refusal_finished(const InstanceRow *row)
 {
-	ereport(ERROR,
-			(errcode(DFSMR_FINISHED),
-			 errmsg("instance %s of machine \"%s\" is finished", uuid_string(&row->id), row->machine),
-			 errdetail("It ended at node \"%s\" (%s).", row->node, row->outcome)));
+	return (Refusal) {
+		.sqlstate = DFSMR_FINISHED,
+		.message = psprintf("instance %s of machine \"%s\" is finished",
+							uuid_string(&row->id), row->machine),
+		.detail = psprintf("It ended at node \"%s\" (%s).", row->node, row->outcome),
+	};
 }
 
-void
-raise_stale_visit(const InstanceRow *row, int visit)
+Refusal
+refusal_stale_visit(const InstanceRow *row, int visit)
 {
-	ereport(ERROR,
-			(errcode(DFSMR_STALE_VISIT),
-			 errmsg("visit %d of instance %s is not current", visit, uuid_string(&row->id)),
-			 errdetail("The instance is at node \"%s\", visit %d.", row->node, row->visit),
-			 errhint("Somebody else has moved it; drop this piece of work.")));
+	return (Refusal) {
+		.sqlstate = DFSMR_STALE_VISIT,
+		.message = psprintf("visit %d of instance %s is not current", visit, uuid_string(&row->id)),
+		.detail = psprintf("The instance is at node \"%s\", visit %d.", row->node, row->visit),
+		.hint = "Somebody else has moved it; drop this piece of work.",
+	};
+}
+
+char *
+list_transitions(const MachineNode *node)
+{
+	StringInfoData list;
+
+	if (node->nedges == 0)
+		return "none";
+	initStringInfo(&list);
+	for (int i = 0; i < node->nedges; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", node->edges[i].transition);
+	return list.data;
+}
+
+Refusal
+refusal_illegal_transition(const InstanceRow *row, const MachineNode *node,
+						   const char *transition)
+{
+	return (Refusal) {
+		.sqlstate = DFSMR_ILLEGAL_TRANSITION,
+		.message = psprintf("machine \"%s\" has no transition \"%s\" from node \"%s\"",
+							row->machine, transition, node->name),
+		.detail = psprintf("Version %d allows: %s.", row->version, list_transitions(node)),
+		.hint = "Say one of these, or add the transition in a new version of the machine.",
+	};
+}
+
+Refusal
+refusal_visit_required(void)
+{
+	return (Refusal) {
+		.sqlstate = DFSMR_VISIT_REQUIRED,
+		.message = "a worker must name the visit that it works on",
+		.hint = "Pass the visit that ready() returned with the task.",
+	};
+}
+
+bool
+visit_may_be_missing(const InstanceRow *row)
+{
+	return row->kind != NODE_TASK || privilege_has(row->machine, PRIVILEGE_ADMIN);
 }
 
 void
@@ -155,43 +201,6 @@ raise_stale_lease(const InstanceRow *row, int attempt)
 			(errcode(DFSMR_STALE_LEASE),
 			 errmsg("nobody holds a lease of instance %s", uuid_string(&row->id)),
 			 errdetail("The instance is at node \"%s\", visit %d.", row->node, row->visit)));
-}
-
-char *
-list_transitions(const MachineNode *node)
-{
-	StringInfoData list;
-
-	if (node->nedges == 0)
-		return "none";
-	initStringInfo(&list);
-	for (int i = 0; i < node->nedges; i++)
-		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", node->edges[i].transition);
-	return list.data;
-}
-
-void
-raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
-						 const char *transition)
-{
-	ereport(ERROR,
-			(errcode(DFSMR_ILLEGAL_TRANSITION),
-			 errmsg("machine \"%s\" has no transition \"%s\" from node \"%s\"",
-					row->machine, transition, node->name),
-			 errdetail("Version %d allows: %s.", row->version, list_transitions(node)),
-			 errhint("Say one of these, or add the transition in a new version of the machine.")));
-}
-
-void
-require_visit(const InstanceRow *row, bool given)
-{
-	if (given || row->kind != NODE_TASK ||
-		privilege_has(row->machine, PRIVILEGE_ADMIN))
-		return;
-	ereport(ERROR,
-			(errcode(DFSMR_VISIT_REQUIRED),
-			 errmsg("a worker must name the visit that it works on"),
-			 errhint("Pass the visit that ready() returned with the task.")));
 }
 
 Datum

@@ -11,6 +11,7 @@
 #include "board_internal.h"
 #include "instance.h"
 #include "machine.h"
+#include "refusal.h"
 
 /* Longest arguments, in bytes; a key must fit an index entry. */
 #define KEY_MAX 2000
@@ -48,19 +49,21 @@ extern void fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointe
  */
 extern bool claim_in_flight(Board *board, const InstanceRow *row, Lease *lease);
 
-/* ERRORs that several calls raise. */
-pg_noreturn extern void raise_unknown_instance(const pg_uuid_t *id);
-pg_noreturn extern void raise_finished(const InstanceRow *row);
-pg_noreturn extern void raise_stale_visit(const InstanceRow *row, int visit);
+/* Refusals that several calls know. */
+extern Refusal refusal_unknown_instance(const pg_uuid_t *id);
+extern Refusal refusal_finished(const InstanceRow *row);
+extern Refusal refusal_stale_visit(const InstanceRow *row, int visit);
+extern Refusal refusal_illegal_transition(const InstanceRow *row, const MachineNode *node,
+										  const char *transition);
+extern Refusal refusal_visit_required(void);
+
 pg_noreturn extern void raise_stale_lease(const InstanceRow *row, int attempt);
-pg_noreturn extern void raise_illegal_transition(const InstanceRow *row, const MachineNode *node,
-												 const char *transition);
 
 /* "ok, error", or "none": what may be said at the node. */
 extern char *list_transitions(const MachineNode *node);
 
-/* A caller who may only work must name the visit at a task node: SM009. */
-extern void require_visit(const InstanceRow *row, bool given);
+/* May the caller leave out the visit?  A worker must name it at a task node. */
+extern bool visit_may_be_missing(const InstanceRow *row);
 
 extern char *uuid_string(const pg_uuid_t *id);
 

@@ -68,9 +68,9 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	int			note;
 
 	if (row->visit != visit)
-		raise_stale_visit(row, visit);
+		raise_refusal(refusal_stale_visit(row, visit));
 	if (row->kind == NODE_FINAL)
-		raise_finished(row);
+		raise_refusal(refusal_finished(row));
 	if (row->kind != NODE_TASK || (attempt != 0 && attempt != row->attempt + 1))
 		raise_stale_lease(row, attempt);
 	machine = machine_version(row->machine, row->version);
@@ -156,10 +156,11 @@ judge(const InstanceRow *row, int visit)
 {
 	privilege_require(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
 	if (visit != 0 && visit != row->visit)
-		raise_stale_visit(row, visit);
+		raise_refusal(refusal_stale_visit(row, visit));
 	if (row->kind == NODE_FINAL)
-		raise_finished(row);
-	require_visit(row, visit != 0);
+		raise_refusal(refusal_finished(row));
+	if (visit == 0 && !visit_may_be_missing(row))
+		raise_refusal(refusal_visit_required());
 }
 
 /* relinquish(instance, visit, delay, attempt, note): one row (instance, node). */

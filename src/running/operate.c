@@ -33,7 +33,7 @@ fetch_operable(Board *board, InstanceTable *table, const pg_uuid_t *id, Instance
 	fetch_required(table, id, NULL, row);
 	privilege_require(row->machine, PRIVILEGE_ADMIN);
 	if (row->kind == NODE_FINAL)
-		raise_finished(row);
+		raise_refusal(refusal_finished(row));
 	move->deliveries = claim_in_flight(board, row, &lease) ? 1 : 0;
 }
 

@@ -4,20 +4,16 @@
  *	  transition() and signal(): along a declared edge, said from inside and
  *	  from outside.
  *
- * The first completion of a visit wins; what is compared is the visit, not the
- * attempt, so a worker whose lease ran out may still win.  The fence is the row
- * itself: it is written over the very version that was judged, or judged anew.
+ * What a completion means is in completion.c.
  *
  *-------------------------------------------------------------------------
  */
 #include "dfsmr.h"
 
 #include "access/genam.h"
-#include "lease.h"
 #include "machine_cache.h"
 #include "running/call.h"
-#include "running/move.h"
-#include "running/recorded_answer.h"
+#include "running/completion.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -25,17 +21,6 @@
 
 PG_FUNCTION_INFO_V1(dfsmr_transition);
 PG_FUNCTION_INFO_V1(dfsmr_signal);
-
-/* The arguments of transition(). */
-typedef struct Completion
-{
-	pg_uuid_t  *instance;
-	char	   *transition;
-	int			visit;			/* 0: not given */
-	char	   *client;
-	int			attempt;		/* 0: not given */
-	Move		move;
-} Completion;
 
 static void
 read_completion(FunctionCallInfo fcinfo, Completion *said, TimestampTz now)
@@ -56,61 +41,6 @@ read_completion(FunctionCallInfo fcinfo, Completion *said, TimestampTz now)
 	said->move.note = optional_text_argument(fcinfo, 8, "note", NOTE_MAX);
 }
 
-/* Where the leased row was seen last. */
-static bool
-lease_hint(Board *board, const pg_uuid_t *instance, ItemPointer tid)
-{
-	Lease	   *lease;
-	bool		found;
-
-	LWLockAcquire(board->lock, LW_SHARED);
-	lease = lease_find(board, instance);
-	found = lease != NULL;
-	if (found)
-		*tid = lease->tid;
-	LWLockRelease(board->lock);
-	return found;
-}
-
-/* Fill in from the lease of this visit what the caller did not say. */
-static void
-complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
-{
-	Lease	   *lease = palloc(sizeof(Lease));
-	bool		claimed = claim_in_flight(board, row, lease);
-
-	move->deliveries = claimed ? 1 : 0;
-	move->client = said->client;
-	if (move->client == NULL && claimed)
-		move->client = lease->client;
-	move->attempt = said->attempt;
-	if (move->attempt == 0)
-		move->attempt = claimed ? lease->attempt : row->attempt;
-}
-
-/*
- * Judge the completion against the row.  Returns true when it is to be done;
- * false when it was done before by the same client and attempt, with the
- * answer that was recorded.
- */
-static bool
-judge(const Completion *said, const InstanceRow *row, RecordedAnswer *answer)
-{
-	privilege_require(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
-	if (said->visit != 0 && said->visit != row->visit)
-	{
-		if (said->visit < row->visit && said->client != NULL && said->attempt != 0 &&
-			recorded_answer(said->instance, said->visit, said->transition,
-							said->client, said->attempt, answer))
-			return false;
-		raise_stale_visit(row, said->visit);
-	}
-	if (row->kind == NODE_FINAL)
-		raise_finished(row);
-	require_visit(row, said->visit != 0);
-	return true;
-}
-
 /*
  * transition(instance, transition, node_params, visit, client, attempt, data,
  * delay, note): one row (instance, node, prev_node, visit).
@@ -120,42 +50,15 @@ dfsmr_transition(PG_FUNCTION_ARGS)
 {
 	Board	   *board = call_begin("dfsmr.transition()");
 	Completion	said;
+	CompletionAnswer answer;
 	InstanceTable table;
-	InstanceRow row;
-	RecordedAnswer answer;
-	ItemPointerData hint;
-	bool		hinted;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
 	read_completion(fcinfo, &said, board_now(board));
-	hinted = lease_hint(board, said.instance, &hint);
 	instance_table_open(&table, RowExclusiveLock);
-	for (;;)
-	{
-		const Machine *machine;
-		const MachineNode *node;
-		int			edge;
-
-		fetch_required(&table, said.instance, hinted ? &hint : NULL, &row);
-		hinted = false;
-		if (!judge(&said, &row, &answer))
-			break;
-		machine = machine_version(row.machine, row.version);
-		node = row_node(&row, machine);
-		edge = machine_find_edge(node, said.transition);
-		if (edge < 0)
-			raise_illegal_transition(&row, node, said.transition);
-		complete_from_lease(board, &row, &said, &said.move);
-		if (move_along(&table, &row, machine, node, &node->edges[edge],
-					   &said.move) == INSTANCE_UPDATED)
-		{
-			answer.node = row.node;
-			answer.prev_node = row.prev_node;
-			answer.visit = row.visit;
-			break;
-		}
-	}
+	if (complete(board, &table, &said, &answer) == COMPLETION_REFUSED)
+		raise_refusal(answer.refusal);
 	instance_table_close(&table);
 
 	values[0] = PointerGetDatum(said.instance);
@@ -199,7 +102,7 @@ fetch_addressed(InstanceTable *table, const char *machine, const char *key,
 		fetch_required(table, instance, NULL, row);
 		if ((machine != NULL && strcmp(machine, row->machine) != 0) ||
 			(key != NULL && (row->key == NULL || strcmp(key, row->key) != 0)))
-			raise_unknown_instance(instance);
+			raise_refusal(refusal_unknown_instance(instance));
 	}
 	else if (!fetch_by_key(table, machine, key, row))
 		ereport(ERROR,
@@ -258,7 +161,7 @@ dfsmr_signal(PG_FUNCTION_ARGS)
 		fetch_addressed(&table, name, key, instance, &row);
 		privilege_require(row.machine, PRIVILEGE_SIGNAL | PRIVILEGE_ADMIN);
 		if (row.kind == NODE_FINAL)
-			raise_finished(&row);
+			raise_refusal(refusal_finished(&row));
 		machine = machine_version(row.machine, row.version);
 		node = row_node(&row, machine);
 		if (node->kind == NODE_TASK)
@@ -269,7 +172,7 @@ dfsmr_signal(PG_FUNCTION_ARGS)
 					 errhint("Signals move instances at parked and timer nodes.")));
 		edge = machine_find_edge(node, transition);
 		if (edge < 0)
-			raise_illegal_transition(&row, node, transition);
+			raise_refusal(refusal_illegal_transition(&row, node, transition));
 		if (move_along(&table, &row, machine, node, &node->edges[edge],
 					   &move) == INSTANCE_UPDATED)
 			break;

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * completion.c
+ *	  A completion of a visit, judged and done.
+ *
+ * The first completion of a visit wins; what is compared is the visit, not the
+ * attempt, so a worker whose lease ran out may still win.  The fence is the row
+ * itself: it is written over the very version that was judged, or judged anew.
+ *
+ * To judge raises nothing: one call may be about many instances, and a stale
+ * one among them costs the others nothing, not even a subtransaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "running/completion.h"
+
+#include "lease.h"
+#include "machine_cache.h"
+#include "miscadmin.h"
+#include "privilege.h"
+#include "running/call.h"
+#include "running/recorded_answer.h"
+
+/* Where the leased row was seen last. */
+static bool
+lease_hint(Board *board, const pg_uuid_t *instance, ItemPointer tid)
+{
+	Lease	   *lease;
+	bool		found;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	lease = lease_find(board, instance);
+	found = lease != NULL;
+	if (found)
+		*tid = lease->tid;
+	LWLockRelease(board->lock);
+	return found;
+}
+
+/* Fill in from the lease of this visit what the caller did not say. */
+static void
+complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
+{
+	Lease	   *lease = palloc(sizeof(Lease));
+	bool		claimed = claim_in_flight(board, row, lease);
+
+	move->deliveries = claimed ? 1 : 0;
+	move->client = said->client;
+	if (move->client == NULL && claimed)
+		move->client = lease->client;
+	move->attempt = said->attempt;
+	if (move->attempt == 0)
+		move->attempt = claimed ? lease->attempt : row->attempt;
+}
+
+static CompletionVerdict
+refuse(CompletionAnswer *answer, Refusal refusal)
+{
+	answer->refusal = refusal;
+	return COMPLETION_REFUSED;
+}
+
+/* The visit that is named is not the current one. */
+static CompletionVerdict
+judge_other_visit(const Completion *said, const InstanceRow *row, CompletionAnswer *answer)
+{
+	RecordedAnswer recorded;
+
+	if (said->visit < row->visit && said->client != NULL && said->attempt != 0 &&
+		recorded_answer(said->instance, said->visit, said->transition,
+						said->client, said->attempt, &recorded))
+	{
+		answer->node = recorded.node;
+		answer->prev_node = recorded.prev_node;
+		answer->visit = recorded.visit;
+		return COMPLETION_REPEATED;
+	}
+	return refuse(answer, refusal_stale_visit(row, said->visit));
+}
+
+/*
+ * Judge the completion against the row.  COMPLETION_DONE: it is to be done, by
+ * this edge of this node.
+ */
+static CompletionVerdict
+judge(const Completion *said, const InstanceRow *row, const Machine **machine,
+	  const MachineNode **node, const MachineEdge **edge, CompletionAnswer *answer)
+{
+	int			found;
+
+	if (!privilege_has(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN))
+		return refuse(answer, privilege_refusal(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN));
+	if (said->visit != 0 && said->visit != row->visit)
+		return judge_other_visit(said, row, answer);
+	if (row->kind == NODE_FINAL)
+		return refuse(answer, refusal_finished(row));
+	if (said->visit == 0 && !visit_may_be_missing(row))
+		return refuse(answer, refusal_visit_required());
+	*machine = machine_version(row->machine, row->version);
+	*node = row_node(row, *machine);
+	found = machine_find_edge(*node, said->transition);
+	if (found < 0)
+		return refuse(answer, refusal_illegal_transition(row, *node, said->transition));
+	*edge = &(*node)->edges[found];
+	return COMPLETION_DONE;
+}
+
+CompletionVerdict
+complete(Board *board, InstanceTable *table, Completion *said, CompletionAnswer *answer)
+{
+	ItemPointerData hint;
+	bool		hinted = lease_hint(board, said->instance, &hint);
+
+	memset(answer, 0, sizeof(*answer));
+	for (;;)
+	{
+		InstanceRow row;
+		const Machine *machine;
+		const MachineNode *node;
+		const MachineEdge *edge;
+		CompletionVerdict verdict;
+
+		if (!instance_fetch_hinted(table, said->instance, hinted ? &hint : NULL, &row))
+			return refuse(answer, refusal_unknown_instance(said->instance));
+		hinted = false;
+		verdict = judge(said, &row, &machine, &node, &edge, answer);
+		if (verdict != COMPLETION_DONE)
+			return verdict;
+		complete_from_lease(board, &row, said, &said->move);
+		if (move_along(table, &row, machine, node, edge, &said->move) == INSTANCE_UPDATED)
+		{
+			answer->node = row.node;
+			answer->prev_node = row.prev_node;
+			answer->visit = row.visit;
+			return COMPLETION_DONE;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+}
