@@ -90,6 +90,12 @@ lower_bound(const OrderedSet *set, const EntryKey *key)
 	return low;
 }
 
+static bool
+is_at(const OrderedSet *set, int i, const EntryKey *key)
+{
+	return i < set->count && entry_key_compare(&set->entries[set->first + i].key, key) == 0;
+}
+
 void
 ordered_set_draw_back(OrderedSet *set, const EntryKey *key)
 {
@@ -120,15 +126,15 @@ InsertResult
 ordered_set_insert(OrderedSet *set, const SetEntry *entry)
 {
 	int			i;
-	SetEntry   *there;
 
 	if (entry_key_compare(&entry->key, &set->frontier) >= 0)
 		return SET_BEHIND;
 
 	i = lower_bound(set, &entry->key);
-	there = ordered_set_get(set, i);
-	if (there != NULL && entry_key_compare(&there->key, &entry->key) == 0)
+	if (is_at(set, i, &entry->key))
 	{
+		SetEntry   *there = &set->entries[set->first + i];
+
 		if (entry->visit >= there->visit)
 			*there = *entry;
 		return SET_ALREADY_THERE;
@@ -176,9 +182,7 @@ ordered_set_remove(OrderedSet *set, int i)
 bool
 ordered_set_contains(OrderedSet *set, const EntryKey *key)
 {
-	SetEntry   *there = ordered_set_get(set, lower_bound(set, key));
-
-	return there != NULL && entry_key_compare(&there->key, key) == 0;
+	return is_at(set, lower_bound(set, key), key);
 }
 
 bool

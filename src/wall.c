@@ -298,7 +298,11 @@ dfsmr_wall_instance(PG_FUNCTION_ARGS)
 	WallRow		new;
 
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
 		read_row(tuple, descriptor, &old);
+		if (!old.complete)
+			elog(ERROR, "a row of the instance table has a null where none can be");
+	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
 		if (!old.has_finished_at)

@@ -112,11 +112,11 @@ wrong_plain(Checker *checker, const YamlValue *value, const Place *place, const 
 					  value->is_quoted ? arena_printf(checker->arena, "%s, without quotes", wanted) : wanted);
 }
 
-/* The text of a plain scalar, or NULL for any other value. */
+/* The text of a plain scalar; of any other value "", which is no value either. */
 static const char *
 plain_text(const YamlValue *value)
 {
-	return value->kind == VALUE_SCALAR && !value->is_quoted ? value->text : NULL;
+	return value->kind == VALUE_SCALAR && !value->is_quoted ? value->text : "";
 }
 
 bool
@@ -134,11 +134,9 @@ check_boolean(Checker *checker, const Entry *entry, const Place *place, bool *re
 {
 	const char *text = plain_text(entry->value);
 
-	if (text != NULL &&
-		(strcmp(text, "true") == 0 || strcmp(text, "True") == 0 || strcmp(text, "TRUE") == 0))
+	if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0 || strcmp(text, "TRUE") == 0)
 		*result = true;
-	else if (text != NULL &&
-			 (strcmp(text, "false") == 0 || strcmp(text, "False") == 0 || strcmp(text, "FALSE") == 0))
+	else if (strcmp(text, "false") == 0 || strcmp(text, "False") == 0 || strcmp(text, "FALSE") == 0)
 		*result = false;
 	else
 		return wrong_plain(checker, entry->value, place, "true or false");
@@ -154,9 +152,9 @@ check_integer(Checker *checker, const Entry *entry, const Place *place,
 	long long	number;
 	char	   *end;
 
-	if (text != NULL && (*text == '-' || *text == '+'))
+	if (*text == '-' || *text == '+')
 		digits++;
-	if (text == NULL || *digits == '\0' || strspn(digits, "0123456789") != strlen(digits))
+	if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits))
 		return wrong_plain(checker, entry->value, place, "a whole number");
 	errno = 0;
 	number = strtoll(text, &end, 10);
@@ -209,7 +207,7 @@ check_number(Checker *checker, const Entry *entry, const Place *place,
 	const char *text = plain_text(entry->value);
 	double		number;
 
-	if (text == NULL || !is_number(text))
+	if (!is_number(text))
 		return wrong_plain(checker, entry->value, place, "a number, such as 2.0");
 	number = strtod(text, NULL);
 	if (!(number >= min && number <= max))

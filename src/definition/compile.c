@@ -144,5 +144,7 @@ definition_compile(Arena *scratch, Arena *target, const char *text, size_t len,
 		check_graph(&checker);
 	}
 	fault_list_sort(faults);
-	return faults->nerrors > 0 ? NULL : draft_compile(scratch, target, &draft);
+	if (document == NULL || faults->nerrors > 0)
+		return NULL;
+	return draft_compile(scratch, target, &draft);
 }

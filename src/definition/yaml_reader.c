@@ -415,8 +415,9 @@ read_document(Reader *reader)
 {
 	YamlValue  *value;
 
-	if (!next_event(reader) ||	/* the start of the stream */
-		!next_event(reader))
+	if (!next_event(reader))	/* the start of the stream */
+		return NULL;
+	if (!next_event(reader))	/* of the document, if there is any */
 		return NULL;
 	if (reader->event.type == YAML_STREAM_END_EVENT)
 	{
@@ -427,7 +428,9 @@ read_document(Reader *reader)
 	if (!next_event(reader))
 		return NULL;
 	value = read_value(reader, NULL);
-	if (value == NULL || !next_event(reader) || !next_event(reader))
+	if (value == NULL || !next_event(reader))	/* the end of the document */
+		return NULL;
+	if (!next_event(reader))
 		return NULL;
 	if (reader->event.type != YAML_STREAM_END_EVENT)
 	{

@@ -116,11 +116,12 @@ pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max
 }
 
 /*
- * A target with a set that is empty and of which more may be in the heap, or
- * NULL.  Lock held.
+ * Find a target with a set that is empty and of which more may be in the heap.
+ * Lock held.
  */
-static const NodeName *
-find_refill(Board *board, const NodeName **targets, int ntargets, int *retry)
+static bool
+find_refill(Board *board, const NodeName **targets, int ntargets,
+			const NodeName **name, int *retry)
 {
 	for (int i = 0; i < ntargets; i++)
 	{
@@ -129,11 +130,14 @@ find_refill(Board *board, const NodeName **targets, int ntargets, int *retry)
 		for (*retry = FIRSTS; *retry <= RETRIES; (*retry)++)
 		{
 			if (slot < 0 || ordered_set_needs_refill(&board->nodes[slot].ready[*retry]))
-				return targets[i];
+			{
+				*name = targets[i];
+				return true;
+			}
 		}
 		node_set_touch(board, slot);
 	}
-	return NULL;
+	return false;
 }
 
 /* Fill the sets of the targets, then pop from them. */
@@ -151,9 +155,8 @@ refill_and_pop(Board *board, const NodeName **targets, int ntargets, Claim *clai
 
 		LWLockAcquire(board->lock, LW_EXCLUSIVE);
 		board_promote(board, board_now_locked(board));
-		name = round < MAX_ROUNDS * ntargets ?
-			find_refill(board, targets, ntargets, &retry) : NULL;
-		if (name == NULL)
+		if (round >= MAX_ROUNDS * ntargets ||
+			!find_refill(board, targets, ntargets, &name, &retry))
 			break;
 		LWLockRelease(board->lock);
 		refill_ready(board, name, retry);

@@ -64,7 +64,7 @@ if_exists_argument(FunctionCallInfo fcinfo, int argno)
 			 errhint("Say error, return or skip.")));
 }
 
-static void
+pg_attribute_noreturn() static void
 raise_exists(const InstanceRow *row, const InstanceRow *existing)
 {
 	if (memcmp(&row->id, &existing->id, UUID_LEN) == 0)
@@ -135,7 +135,7 @@ dfsmr_start(PG_FUNCTION_ARGS)
 	const MachineInfo *info;
 	InstanceTable table;
 	InstanceRow row;
-	InstanceRow existing;
+	InstanceRow existing = {.machine = ""};	/* whose id or key it is already */
 	bool		inserted;
 
 	privilege_require(name, PRIVILEGE_START | PRIVILEGE_ADMIN);
