@@ -96,5 +96,6 @@ main(int argc, char **argv)
 	test_diagram();
 	test_hostile();
 	test_snapshot_set();
+	test_sketch();
 	return tap_done();
 }

@@ -27,5 +27,6 @@ extern void test_canonical(void);
 extern void test_diagram(void);
 extern void test_hostile(void);
 extern void test_snapshot_set(void);
+extern void test_sketch(void);
 
 #endif							/* DFSMR_TAP_H */
