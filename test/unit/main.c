@@ -97,5 +97,6 @@ main(int argc, char **argv)
 	test_hostile();
 	test_snapshot_set();
 	test_sketch();
+	test_breaker_rule();
 	return tap_done();
 }

@@ -28,5 +28,6 @@ extern void test_diagram(void);
 extern void test_hostile(void);
 extern void test_snapshot_set(void);
 extern void test_sketch(void);
+extern void test_breaker_rule(void);
 
 #endif							/* DFSMR_TAP_H */
