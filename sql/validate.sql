@@ -41,7 +41,8 @@ nodes:
     final: true
 ');
 
--- Its timeouts: fixed ones work, others come later.
+-- Its timeouts: percentiles, seconds, and 0 for at most once.  A number without
+-- a strategy is a percentile, and is warned for.
 SELECT * FROM dfsmr.validate('id: m
 nodes:
   a: {start: true, timeout_strategy: fixed, timeout: 30.0, transitions: {ok: b}}

@@ -83,7 +83,7 @@ LeaseTerm
 lease_term(const MachineNode *node, TimestampTz now)
 {
 	LeaseTerm	term;
-	int64		timeout = node->timeout >= 0 ? node->timeout : dfsmr_default_timeout * INT64CONST(1000);
+	int64		timeout = node->timeout > 0 ? node->timeout : dfsmr_default_timeout * INT64CONST(1000);
 
 	term.claimed_at = now;
 	if (node->heartbeat >= 0)

@@ -56,6 +56,12 @@ machine_find_edge(const MachineNode *node, const char *transition)
 }
 
 bool
+machine_retry_by_default(const MachineNode *timer)
+{
+	return timer->delay.backoff > 1 || timer->max_visits > 0;
+}
+
+bool
 machine_has_edge_to(const MachineNode *node, int target)
 {
 	for (int i = 0; i < node->nedges; i++)

@@ -147,6 +147,9 @@ extern int	machine_find_node(const Machine *machine, const char *name);
  */
 extern int	machine_find_edge(const MachineNode *node, const char *transition);
 
+/* Does this timer count as a retry unless the definition says otherwise? */
+extern bool machine_retry_by_default(const MachineNode *timer);
+
 /* Is there an edge of any name from one node to the other? */
 extern bool machine_has_edge_to(const MachineNode *node, int target);
 

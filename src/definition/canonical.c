@@ -12,6 +12,7 @@
  */
 #include "definition.h"
 
+#include "decimal.h"
 #include "duration.h"
 
 #include <stdio.h>
@@ -34,10 +35,23 @@ append_word(TextBuffer *text, const char *key, const char *word)
 }
 
 static void
-append_true(TextBuffer *text, const char *key)
+append_boolean(TextBuffer *text, const char *key, bool value)
 {
 	append_key(text, key);
-	text_append(text, "true");
+	text_append(text, value ? "true" : "false");
+}
+
+static void
+append_true(TextBuffer *text, const char *key)
+{
+	append_boolean(text, key, true);
+}
+
+/* A key that names a transition of its node. */
+static void
+append_reference(TextBuffer *text, const char *key, const MachineNode *node, int edge)
+{
+	append_word(text, key, node->edges[edge].transition);
 }
 
 static void
@@ -53,7 +67,7 @@ append_duration(TextBuffer *text, const char *key, int64_t duration)
 	append_word(text, key, duration_text(text->arena, duration));
 }
 
-/* The shortest decimal that reads back as the same number. */
+/* The shortest that reads back as the same number. */
 static void
 append_number(TextBuffer *text, const char *key, double number)
 {
@@ -70,14 +84,14 @@ append_number(TextBuffer *text, const char *key, double number)
 }
 
 static void
-append_delay(TextBuffer *text, const Delay *delay)
+append_delay(TextBuffer *text, const char *key, const Delay *delay)
 {
 	if (delay->backoff == 1 && !delay->full_jitter)
 	{
-		append_duration(text, "delay", delay->base);
+		append_duration(text, key, delay->base);
 		return;
 	}
-	append_key(text, "delay");
+	append_key(text, key);
 	text_append(text, "{");
 	append_duration(text, "base", delay->base);
 	if (delay->backoff != 1)
@@ -96,9 +110,64 @@ append_edge(TextBuffer *text, const Machine *machine, const MachineEdge *edge)
 	text_append(text, "{");
 	append_word(text, "to", machine->nodes[edge->target].name);
 	if (edge->has_delay)
-		append_delay(text, &edge->delay);
+		append_delay(text, "delay", &edge->delay);
 	if (edge->reset)
 		append_true(text, "reset");
+	text_append(text, "}");
+}
+
+/* How long it may take, and what happens to work that takes longer. */
+static void
+append_time(TextBuffer *text, const MachineNode *node)
+{
+	if (node->timeout >= 0)
+		append_duration(text, "timeout", node->timeout);
+	else if (node->percentile != DEFAULT_PERCENTILE)
+		append_word(text, "timeout",
+					arena_printf(text->arena, "p%s", decimal_text(text->arena, node->percentile)));
+	if (node->timeout_min >= 0)
+		append_duration(text, "timeout_min", node->timeout_min);
+	if (node->timeout_max >= 0)
+		append_duration(text, "timeout_max", node->timeout_max);
+	if (node->heartbeat >= 0)
+		append_duration(text, "heartbeat", node->heartbeat);
+	if (node->on_timeout >= 0)
+		append_reference(text, "on_timeout", node, node->on_timeout);
+	if (node->at_most_once && node->timeout > 0)
+		append_word(text, "delivery", "at_most_once");
+	if (node->has_redeliver)
+		append_delay(text, "redeliver", &node->redeliver);
+}
+
+static void
+append_limits(TextBuffer *text, const MachineNode *node)
+{
+	if (node->max_visits > 0)
+	{
+		append_int(text, "max_visits", node->max_visits);
+		append_reference(text, "on_max_visits", node, node->on_max_visits);
+	}
+	if (node->max_attempts > 0)
+	{
+		append_int(text, "max_attempts", node->max_attempts);
+		append_reference(text, "on_exhausted", node, node->on_exhausted);
+	}
+	if (node->max_elapsed >= 0)
+	{
+		append_duration(text, "max_elapsed", node->max_elapsed);
+		append_reference(text, "on_max_elapsed", node, node->on_max_elapsed);
+	}
+}
+
+static void
+append_breaker(TextBuffer *text, const Breaker *breaker)
+{
+	append_key(text, "breaker");
+	text_append(text, "{");
+	append_duration(text, "window", breaker->window);
+	append_int(text, "min_attempts", breaker->min_attempts);
+	append_number(text, "max_retry_ratio", breaker->max_retry_ratio);
+	append_word(text, "probe_rate", rate_text(text->arena, breaker->probe_rate));
 	text_append(text, "}");
 }
 
@@ -114,9 +183,11 @@ append_node(TextBuffer *text, const Machine *machine, const MachineNode *node)
 		case NODE_TASK:
 			break;
 		case NODE_TIMER:
-			append_delay(text, &node->delay);
+			append_delay(text, "delay", &node->delay);
 			if (node->nedges > 1)
-				append_word(text, "fire", node->edges[node->fire].transition);
+				append_reference(text, "fire", node, node->fire);
+			if (node->is_retry != machine_retry_by_default(node))
+				append_boolean(text, "retry", node->is_retry);
 			break;
 		case NODE_PARKED:
 			append_word(text, "await", "signal");
@@ -129,17 +200,8 @@ append_node(TextBuffer *text, const Machine *machine, const MachineNode *node)
 	}
 	if (node->priority != 0)
 		append_int(text, "priority", node->priority);
-	if (node->timeout >= 0)
-		append_duration(text, "timeout", node->timeout);
-	if (node->heartbeat >= 0)
-		append_duration(text, "heartbeat", node->heartbeat);
-	if (node->on_timeout >= 0)
-		append_word(text, "on_timeout", node->edges[node->on_timeout].transition);
-	if (node->max_visits > 0)
-	{
-		append_int(text, "max_visits", node->max_visits);
-		append_word(text, "on_max_visits", node->edges[node->on_max_visits].transition);
-	}
+	append_time(text, node);
+	append_limits(text, node);
 	if (node->nedges > 0)
 	{
 		append_key(text, "transitions");
@@ -164,6 +226,8 @@ machine_canonical(Arena *arena, const Machine *machine)
 		append_true(&text, "endless");
 	if (machine->key_reuse != KEY_REUSE_FINISHED)
 		append_word(&text, "key_reuse", key_reuse[machine->key_reuse]);
+	if (machine->has_breaker)
+		append_breaker(&text, &machine->breaker);
 	append_key(&text, "nodes");
 	text_append(&text, "{");
 	for (int i = 0; i < machine->nnodes; i++)

@@ -15,11 +15,11 @@ static const KeyName machine_keys[] = {
 	{"nodes", false},
 	{"endless", false},
 	{"key_reuse", false},
+	{"breaker", false},
 	{"upgrade_strategy", false},
 	{"params", true},
 	{"data", true},
 	{"upgrade", true},
-	{"breaker", true},
 	{"retain", true},
 };
 
@@ -48,6 +48,7 @@ check_behaviour(Checker *checker, const YamlValue *document)
 {
 	const Entry *endless = map_get(document, "endless");
 	const Entry *key_reuse = map_get(document, "key_reuse");
+	const Entry *breaker = map_get(document, "breaker");
 	const Entry *upgrade = map_get(document, "upgrade_strategy");
 	int			word = 0;
 
@@ -57,6 +58,8 @@ check_behaviour(Checker *checker, const YamlValue *document)
 		check_word(checker, key_reuse, &(Place) {NULL, "key_reuse"}, key_reuse_words,
 				   count_of(key_reuse_words), &word))
 		checker->draft->key_reuse = (KeyReuse) word;
+	if (breaker != NULL)
+		check_breaker(checker, breaker);
 
 	if (upgrade != NULL &&
 		check_word(checker, upgrade, &(Place) {NULL, "upgrade_strategy"}, upgrade_words,

@@ -7,8 +7,6 @@
  */
 #include "draft.h"
 
-#include "duration.h"
-
 #include <limits.h>
 #include <string.h>
 
@@ -20,22 +18,22 @@ static const KeyName node_keys[] = {
 	{"priority", false},
 	{"timeout", false},
 	{"timeout_strategy", false},
+	{"timeout_min", false},
+	{"timeout_max", false},
 	{"heartbeat", false},
 	{"on_timeout", false},
+	{"delivery", false},
+	{"redeliver", false},
+	{"max_attempts", false},
+	{"on_exhausted", false},
 	{"delay", false},
 	{"fire", false},
+	{"retry", false},
 	{"max_visits", false},
 	{"on_max_visits", false},
+	{"max_elapsed", false},
+	{"on_max_elapsed", false},
 	{"await", false},
-	{"timeout_min", true},
-	{"timeout_max", true},
-	{"delivery", true},
-	{"max_attempts", true},
-	{"on_exhausted", true},
-	{"redeliver", true},
-	{"retry", true},
-	{"max_elapsed", true},
-	{"on_max_elapsed", true},
 	{"params", true},
 };
 
@@ -47,8 +45,6 @@ static const KeyName edge_keys[] = {
 static const char *const outcome_words[] = {"success", "failure"};
 
 static const char *const await_words[] = {"signal"};
-
-static const char *const strategy_words[] = {"percentile", "fixed"};
 
 static const char *
 kind_phrase(NodeKind kind)
@@ -104,11 +100,7 @@ check_kind(Checker *checker, const YamlValue *map, const Place *place, DraftNode
 		await != NULL ? NODE_PARKED : NODE_TASK;
 }
 
-/*
- * The entry of a key that only some kinds of node have, or NULL.  One that the
- * node is not entitled to is reported, and NULL is returned for it as well.
- */
-static const Entry *
+const Entry *
 get_for_kind(Checker *checker, const YamlValue *map, const Place *place, const DraftNode *node,
 			 const char *key, const char *kinds, const char *who)
 {
@@ -122,95 +114,7 @@ get_for_kind(Checker *checker, const YamlValue *map, const Place *place, const D
 	return NULL;
 }
 
-/*
- * timeout and timeout_strategy.  Of all their forms this version knows the
- * fixed ones: a duration, or seconds as a bare number with "fixed".
- */
-static void
-check_timeout(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
-{
-	const Entry *timeout = get_for_kind(checker, map, place, node, "timeout", "tp",
-										"a task or parked node");
-	const Entry *strategy = get_for_kind(checker, map, place, node, "timeout_strategy", "tp",
-										 "a task or parked node");
-	const Place here = {place, "timeout"};
-	const YamlValue *value;
-	const char *text;
-	int64_t		duration = 0;
-	int			word = -1;
-
-	if (strategy != NULL &&
-		check_word(checker, strategy, &(Place) {place, "timeout_strategy"}, strategy_words,
-				   count_of(strategy_words), &word))
-	{
-		if (word == 0)
-			check_error(checker, strategy->line, &(Place) {place, "timeout_strategy"},
-						"percentile timeouts are not supported by dfsmr 0.1: write \"timeout: 60s\", say, without timeout_strategy");
-		else if (map_get(map, "timeout") == NULL)
-			check_error(checker, strategy->line, &(Place) {place, "timeout_strategy"},
-						"timeout_strategy has no timeout to apply to: add \"timeout: 30.0\", say, for 30 seconds");
-	}
-	if (timeout == NULL || word == 0)
-		return;
-
-	value = timeout->value;
-	text = value->kind == VALUE_SCALAR ? value->text : "";
-	if (word == 1 && !value->is_quoted &&
-		duration_parse_seconds(text, &duration) == DURATION_OK)
-	{
-		if (duration == 0 && strspn(text, "0.") != strlen(text))
-			duration = 1;		/* less than a microsecond, but not nothing */
-	}
-	else if (strategy != NULL && word < 0)
-		return;					/* nobody knows what it means */
-	else if (strategy == NULL && text[0] == 'p' && text[1] >= '0' && text[1] <= '9')
-	{
-		check_error(checker, value->line, &here,
-					"percentile timeouts are not supported by dfsmr 0.1: write a duration, such as 60s, or leave the timeout out");
-		return;
-	}
-	else if (strategy == NULL && duration_parse(text, &duration) == DURATION_NO_UNIT)
-	{
-		check_error(checker, value->line, &here,
-					"a bare number is a percentile, which is not supported by dfsmr 0.1: write %ss for a timeout in seconds",
-					(const char *) arena_strndup(checker->arena, text, strnlen(text, 32)));
-		return;
-	}
-	else if (!check_duration(checker, timeout, &here, &duration))
-		return;
-
-	if (duration == 0 && node->kind == NODE_PARKED)
-		check_error(checker, value->line, &here,
-					"the timeout of a parked node must be more than 0: write a duration, such as 24h");
-	else if (duration == 0)
-		check_error(checker, value->line, &here,
-					"a timeout of 0 (at most once) is not supported by dfsmr 0.1: write a duration, such as 60s");
-	else
-		node->timeout = duration;
-}
-
-static void
-check_heartbeat(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
-{
-	const Entry *entry = get_for_kind(checker, map, place, node, "heartbeat", "t", "a task node");
-	const Place here = {place, "heartbeat"};
-	int64_t		duration;
-
-	if (entry == NULL || !check_duration(checker, entry, &here, &duration))
-		return;
-	if (duration == 0)
-		check_error(checker, entry->value->line, &here,
-					"a heartbeat must be more than 0: write a duration, such as 15s");
-	else if (node->timeout >= 0 && duration >= node->timeout)
-		check_error(checker, entry->value->line, &here,
-					"the heartbeat must be less than the timeout of %s: write a shorter one, or leave it out",
-					duration_text(checker->arena, node->timeout));
-	else
-		node->heartbeat = duration;
-}
-
-/* A key that names a transition of this node; resolved later. */
-static void
+void
 check_reference(Checker *checker, const Entry *entry, const Place *place, DraftReference *reference)
 {
 	if (entry != NULL &&
@@ -219,38 +123,16 @@ check_reference(Checker *checker, const Entry *entry, const Place *place, DraftR
 		reference->line = entry->value->line;
 }
 
-/* What sends an instance on without a worker: timeouts, timers, limits. */
+/* The keys of a timer beside its delay. */
 static void
-check_automatic(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
+check_timer(Checker *checker, const YamlValue *map, const Place *place, DraftNode *node)
 {
-	const Entry *timeout = map_get(map, "timeout");
-	const Entry *max_visits = get_for_kind(checker, map, place, node, "max_visits", "tdp",
-										   "a node that is not final");
-	const Entry *on_max_visits = get_for_kind(checker, map, place, node, "on_max_visits", "tdp",
-											  "a node that is not final");
-	const Entry *on_timeout = get_for_kind(checker, map, place, node, "on_timeout", "tp",
-										   "a task or parked node");
 	const Entry *fire = get_for_kind(checker, map, place, node, "fire", "d", "a timer node");
+	const Entry *retry = get_for_kind(checker, map, place, node, "retry", "d", "a timer node");
 
-	if (max_visits != NULL)
-		check_integer(checker, max_visits, &(Place) {place, "max_visits"}, 1, INT_MAX,
-					  &node->max_visits);
-	if (max_visits != NULL && on_max_visits == NULL)
-		check_error(checker, max_visits->line, &(Place) {place, "max_visits"},
-					"max_visits needs on_max_visits: name the transition that is taken then");
-	if (max_visits == NULL && on_max_visits != NULL)
-		check_error(checker, on_max_visits->line, &(Place) {place, "on_max_visits"},
-					"on_max_visits needs max_visits: say how many visits are allowed");
-	if (node->kind == NODE_PARKED && timeout != NULL && on_timeout == NULL)
-		check_error(checker, timeout->line, &(Place) {place, "timeout"},
-					"the timeout of a parked node needs on_timeout: name the transition that is taken then");
-	if (node->kind == NODE_PARKED && timeout == NULL && on_timeout != NULL)
-		check_error(checker, on_timeout->line, &(Place) {place, "on_timeout"},
-					"on_timeout of a parked node needs a timeout: add \"timeout: 24h\", say");
-
-	check_reference(checker, on_max_visits, &(Place) {place, "on_max_visits"}, &node->on_max_visits);
-	check_reference(checker, on_timeout, &(Place) {place, "on_timeout"}, &node->on_timeout);
 	check_reference(checker, fire, &(Place) {place, "fire"}, &node->fire);
+	if (retry != NULL)
+		node->has_retry = check_boolean(checker, retry, &(Place) {place, "retry"}, &node->retry);
 }
 
 /* The target of an edge, given as the short form or as "to". */
@@ -357,7 +239,10 @@ check_node(Checker *checker, const Entry *entry, const Place *place, DraftNode *
 	node->is_duplicate = entry->is_duplicate;
 	node->kind = NODE_TASK;
 	node->timeout = -1;
+	node->percentile = DEFAULT_PERCENTILE;
+	node->timeout_min = node->timeout_max = -1;
 	node->heartbeat = -1;
+	node->max_elapsed = -1;
 	check_name(checker, entry->key, entry->line, place);
 	if (map->kind != VALUE_MAP)
 	{
@@ -390,8 +275,8 @@ check_node(Checker *checker, const Entry *entry, const Place *place, DraftNode *
 	if (priority != NULL)
 		check_integer(checker, priority, &(Place) {place, "priority"}, -INT_MAX, INT_MAX,
 					  &node->priority);
-	check_timeout(checker, map, place, node);
-	check_heartbeat(checker, map, place, node);
-	check_automatic(checker, map, place, node);
+	check_timer(checker, map, place, node);
+	check_time(checker, map, place, node);
+	check_limits(checker, map, place, node);
 	check_transitions(checker, entry, map, place, node);
 }

@@ -163,6 +163,8 @@ check_references(Checker *checker)
 			continue;
 		resolve_fire(checker, node, &here);
 		resolve_reference(checker, node, &here, "on_timeout", &node->on_timeout);
+		resolve_reference(checker, node, &here, "on_exhausted", &node->on_exhausted);
 		resolve_reference(checker, node, &here, "on_max_visits", &node->on_max_visits);
+		resolve_reference(checker, node, &here, "on_max_elapsed", &node->on_max_elapsed);
 	}
 }

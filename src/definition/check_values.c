@@ -94,8 +94,7 @@ describe(Checker *checker, const YamlValue *value)
 	}
 }
 
-/* Report a value of the wrong type; "wanted" says what to write instead. */
-static bool
+bool
 wrong_type(Checker *checker, const YamlValue *value, const Place *place, const char *wanted)
 {
 	if (value->kind != VALUE_INVALID)
@@ -130,17 +129,24 @@ check_text(Checker *checker, const YamlValue *value, const Place *place,
 }
 
 bool
-check_boolean(Checker *checker, const Entry *entry, const Place *place, bool *result)
+read_boolean(const YamlValue *value, bool *result)
 {
-	const char *text = plain_text(entry->value);
+	const char *text = plain_text(value);
 
 	if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0 || strcmp(text, "TRUE") == 0)
 		*result = true;
 	else if (strcmp(text, "false") == 0 || strcmp(text, "False") == 0 || strcmp(text, "FALSE") == 0)
 		*result = false;
 	else
-		return wrong_plain(checker, entry->value, place, "true or false");
+		return false;
 	return true;
+}
+
+bool
+check_boolean(Checker *checker, const Entry *entry, const Place *place, bool *result)
+{
+	return read_boolean(entry->value, result) ||
+		wrong_plain(checker, entry->value, place, "true or false");
 }
 
 bool

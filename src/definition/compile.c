@@ -45,6 +45,13 @@ normalized_delay(const Delay *delay)
 	return result;
 }
 
+/* The edge that a reference of the draft names, where it is now. */
+static int
+moved_edge(const int *moved, const DraftReference *reference)
+{
+	return reference->edge < 0 ? -1 : moved[reference->edge];
+}
+
 static void
 compile_edges(Arena *scratch, Arena *target, const DraftNode *draft, MachineNode *node)
 {
@@ -74,9 +81,39 @@ compile_edges(Arena *scratch, Arena *target, const DraftNode *draft, MachineNode
 			edge->delay = normalized_delay(&from->delay);
 		edge->reset = from->reset;
 	}
-	node->fire = draft->fire.edge < 0 ? -1 : moved[draft->fire.edge];
-	node->on_timeout = draft->on_timeout.edge < 0 ? -1 : moved[draft->on_timeout.edge];
-	node->on_max_visits = draft->on_max_visits.edge < 0 ? -1 : moved[draft->on_max_visits.edge];
+	node->fire = moved_edge(moved, &draft->fire);
+	node->on_timeout = moved_edge(moved, &draft->on_timeout);
+	node->on_exhausted = moved_edge(moved, &draft->on_exhausted);
+	node->on_max_visits = moved_edge(moved, &draft->on_max_visits);
+	node->on_max_elapsed = moved_edge(moved, &draft->on_max_elapsed);
+}
+
+static void
+compile_node(Arena *scratch, Arena *target, const DraftNode *draft, MachineNode *node)
+{
+	node->name = arena_strdup(target, draft->name);
+	node->kind = draft->kind;
+	node->outcome = draft->outcome;
+	node->priority = draft->priority;
+	node->timeout = draft->timeout;
+	node->percentile = draft->percentile;
+	node->timeout_min = draft->timeout_min;
+	node->timeout_max = draft->timeout_max;
+	node->heartbeat = draft->heartbeat;
+	node->at_most_once = draft->at_most_once;
+	node->max_visits = draft->max_visits;
+	if (draft->kind == NODE_TIMER)
+	{
+		node->delay = normalized_delay(&draft->delay);
+		node->is_retry = draft->has_retry ? draft->retry : machine_retry_by_default(node);
+	}
+	/* No pause is what there is without the key. */
+	node->has_redeliver = draft->has_redeliver && draft->redeliver.base > 0;
+	if (node->has_redeliver)
+		node->redeliver = normalized_delay(&draft->redeliver);
+	node->max_attempts = draft->max_attempts;
+	node->max_elapsed = draft->max_elapsed;
+	compile_edges(scratch, target, draft, node);
 }
 
 Machine *
@@ -87,35 +124,16 @@ draft_compile(Arena *scratch, Arena *target, const Draft *draft)
 	machine->id = arena_strdup(target, draft->id);
 	machine->key_reuse = draft->key_reuse;
 	machine->endless = draft->endless;
+	machine->has_breaker = draft->has_breaker;
+	if (draft->has_breaker)
+		machine->breaker = draft->breaker;
 	machine->start = draft->start;
 	machine->nnodes = draft->nnodes;
 	machine->nodes = arena_array(target, (size_t) draft->nnodes, sizeof(MachineNode));
 	machine->by_name = arena_array(target, (size_t) draft->nnodes, sizeof(int));
 	memcpy(machine->by_name, draft->by_name, (size_t) draft->nnodes * sizeof(int));
 	for (int i = 0; i < draft->nnodes; i++)
-	{
-		const DraftNode *from = &draft->nodes[i];
-		MachineNode *node = &machine->nodes[i];
-
-		node->name = arena_strdup(target, from->name);
-		node->kind = from->kind;
-		node->outcome = from->outcome;
-		node->priority = from->priority;
-		node->timeout = from->timeout;
-		node->percentile = DEFAULT_PERCENTILE;
-		node->timeout_min = node->timeout_max = -1;
-		node->on_exhausted = -1;
-		node->max_elapsed = -1;
-		node->on_max_elapsed = -1;
-		node->heartbeat = from->heartbeat;
-		if (from->kind == NODE_TIMER)
-		{
-			node->delay = normalized_delay(&from->delay);
-			node->is_retry = node->delay.backoff > 1 || from->max_visits > 0;
-		}
-		node->max_visits = from->max_visits;
-		compile_edges(scratch, target, from, node);
-	}
+		compile_node(scratch, target, &draft->nodes[i], &machine->nodes[i]);
 	return machine;
 }
 

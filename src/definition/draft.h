@@ -24,6 +24,14 @@ typedef struct DraftReference
 	int			edge;			/* once resolved, else -1 */
 } DraftReference;
 
+typedef enum TimeoutForm
+{
+	TIMEOUT_PERCENTILE,			/* the default; of a parked node: none */
+	TIMEOUT_FIXED,
+	TIMEOUT_ZERO,				/* never: at most once */
+	TIMEOUT_FAULTY				/* reported: nothing more is known */
+} TimeoutForm;
+
 typedef struct DraftEdge
 {
 	const char *transition;
@@ -50,13 +58,26 @@ typedef struct DraftNode
 	bool		has_outcome;
 	Outcome		outcome;
 	int			priority;
+	TimeoutForm timeout_form;
 	int64_t		timeout;
+	double		percentile;
+	int64_t		timeout_min;
+	int64_t		timeout_max;
 	int64_t		heartbeat;
+	bool		at_most_once;
+	bool		has_redeliver;
+	Delay		redeliver;
 	Delay		delay;
+	bool		has_retry;
+	bool		retry;
 	int			max_visits;
+	int			max_attempts;
+	int64_t		max_elapsed;
 	DraftReference fire;
 	DraftReference on_timeout;
+	DraftReference on_exhausted;
 	DraftReference on_max_visits;
+	DraftReference on_max_elapsed;
 	int			nedges;
 	DraftEdge  *edges;
 } DraftNode;
@@ -66,6 +87,8 @@ typedef struct Draft
 	const char *id;
 	KeyReuse	key_reuse;
 	bool		endless;
+	bool		has_breaker;
+	Breaker		breaker;
 	int			nodes_line;		/* of the key "nodes" */
 	int			start;			/* index of the first start node, or -1 */
 	int			nnodes;
@@ -108,6 +131,13 @@ extern void check_keys(Checker *checker, const YamlValue *map, const Place *plac
 /* The entry of a map with this key, or NULL. */
 extern const Entry *map_get(const YamlValue *map, const char *key);
 
+/* Report a value of the wrong type; "wanted" says what to write.  Returns false. */
+extern bool wrong_type(Checker *checker, const YamlValue *value, const Place *place,
+					   const char *wanted);
+
+/* Is it the plain word true or false?  Reports nothing. */
+extern bool read_boolean(const YamlValue *value, bool *result);
+
 /*
  * Each reads the value of an entry and returns true, or reports and returns
  * false.  The place is that of the value.
@@ -135,9 +165,28 @@ extern bool check_name(Checker *checker, const char *name, int line, const Place
 /* " (did you mean "x"?)", or "" */
 extern const char *did_you_mean(Checker *checker, const SimilarSearch *search);
 
-/* check_machine.c, check_node.c: from values to the draft. */
+/* check_machine.c, check_breaker.c, check_node.c: from values to the draft. */
 extern void check_machine(Checker *checker, const YamlValue *document);
+extern void check_breaker(Checker *checker, const Entry *entry);
 extern void check_node(Checker *checker, const Entry *entry, const Place *place, DraftNode *node);
+
+/*
+ * The entry of a key that only some kinds of node have, or NULL.  One that the
+ * node is not entitled to is reported, and NULL is returned for it as well.
+ */
+extern const Entry *get_for_kind(Checker *checker, const YamlValue *map, const Place *place,
+								 const DraftNode *node, const char *key, const char *kinds,
+								 const char *who);
+
+/* A key that names a transition of its node; resolved later.  NULL is none. */
+extern void check_reference(Checker *checker, const Entry *entry, const Place *place,
+							DraftReference *reference);
+
+/* check_timeout.c, check_limits.c: groups of keys of a node. */
+extern void check_time(Checker *checker, const YamlValue *map, const Place *place,
+					   DraftNode *node);
+extern void check_limits(Checker *checker, const YamlValue *map, const Place *place,
+						 DraftNode *node);
 
 /* check_references.c: names of nodes and transitions, resolved to indexes. */
 extern void check_references(Checker *checker);
