@@ -39,19 +39,21 @@ CREATE TABLE dfsmr.instance (
     id              uuid NOT NULL,
     version         integer NOT NULL,
     visit           integer NOT NULL,       -- node entries, from 1: the fencing token
-    attempt         integer NOT NULL,       -- number of the last claim of this visit that has ended
+    attempt         integer NOT NULL,       -- number of the last claim of this visit that has ended, or is held
     failed_attempts integer NOT NULL,       -- claims of this visit that ran out
-    deliveries      integer NOT NULL,       -- claims of this instance that have ended
+    deliveries      integer NOT NULL,       -- claims of this instance that have ended, or are held
     neg_priority    integer NOT NULL,       -- negated: keys of the ready order ascend
-    kind            "char" NOT NULL,        -- of the node: t task, d timer, p parked, f final
+    kind            "char" NOT NULL,        -- of the node: t task, d timer, p parked, f final; h: a task that is
+                                            -- handed out at most once, and is: nobody else is offered it
     retry           boolean NOT NULL,       -- counts as a retry: it ran out, or came out of a retry timer
     delayed         boolean NOT NULL,       -- task that was not due when it was written
     key_held        boolean NOT NULL,       -- no other instance may have this key
     own_priority    boolean NOT NULL,       -- given at start: replaces that of the nodes
-    ready_at        timestamptz,            -- task: claimable from; timer, parked: fires at (NULL: never)
+    ready_at        timestamptz,            -- task: claimable from; timer, parked, held: moves by itself at (NULL: never)
     entered_at      timestamptz NOT NULL,
     started_at      timestamptz NOT NULL,
     finished_at     timestamptz,
+    held_since      timestamptz,            -- kind h: the claim
     parent          uuid,
     machine         text COLLATE "C" NOT NULL,
     node            text COLLATE "C" NOT NULL,
@@ -59,9 +61,11 @@ CREATE TABLE dfsmr.instance (
     prev_transition text COLLATE "C",
     key             text COLLATE "C",
     lane            text COLLATE "C",
+    held_by         text COLLATE "C",       -- kind h: the client
     outcome         text COLLATE "C",       -- finished: success or failure
     note            text,
-    visits          jsonb,                  -- visits since the last reset of nodes that count them
+    visits          jsonb,                  -- visits since the last reset of nodes that count them, first entry
+                                            -- of those with max_elapsed
     params          jsonb NOT NULL,
     node_params     jsonb NOT NULL,
     data            jsonb NOT NULL,
@@ -78,8 +82,9 @@ CREATE INDEX instance_ready ON dfsmr.instance
 CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WHERE delayed;
 -- What the scheduler fires.
 CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id)
-    WHERE kind IN ('d', 'p') AND ready_at IS NOT NULL;
-COMMENT ON TABLE dfsmr.instance IS 'instances: one row each, rewritten by every transition; no row is written by a claim';
+    WHERE kind IN ('d', 'p', 'h') AND ready_at IS NOT NULL;
+COMMENT ON TABLE dfsmr.instance IS
+    'instances: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
 
 -- The changelog.
 CREATE SEQUENCE dfsmr.change_seq;

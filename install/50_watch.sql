@@ -31,7 +31,7 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
            i.parent,
            i.node,
            CASE WHEN i.kind = 'f' THEN 'finished'
-                WHEN l.instance IS NOT NULL THEN 'running'
+                WHEN i.kind = 'h' OR l.instance IS NOT NULL THEN 'running'
                 WHEN i.kind <> 'p' AND p.paused THEN 'paused'
                 WHEN i.kind = 'p' THEN 'parked'
                 WHEN i.kind = 'd' OR (i.delayed AND i.ready_at > t.now) THEN 'delayed'
@@ -47,9 +47,9 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
            i.entered_at,
            i.ready_at,
            i.finished_at,
-           l.client,
-           l.claimed_at,
-           l.expires_at,
+           coalesce(i.held_by, l.client) AS client,
+           coalesce(i.held_since, l.claimed_at) AS claimed_at,
+           CASE WHEN i.kind <> 'h' THEN l.expires_at ELSE coalesce(i.ready_at, 'infinity') END AS expires_at,
            i.params,
            i.node_params,
            i.data,
@@ -57,7 +57,7 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
       FROM dfsmr.instance AS i
       CROSS JOIN (SELECT dfsmr.board_time() AS now) AS t
       LEFT JOIN dfsmr.board_leases() AS l
-        ON l.instance = i.id AND l.visit = i.visit AND i.kind = 't'
+        ON l.instance = i.id AND l.visit = i.visit AND i.kind IN ('t', 'h')
       LEFT JOIN LATERAL (
             SELECT true AS paused
               FROM dfsmr.pause AS p
@@ -66,14 +66,14 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
      WHERE dfsmr.may_read(i.machine);
 COMMENT ON VIEW dfsmr.instances IS 'where instances are: one row each, with who works on it';
 COMMENT ON COLUMN dfsmr.instances.state IS
-    'ready, running (claimed), delayed, parked (waits for a signal), paused, finished';
+    'ready, running (claimed; at most once also when nobody knows whether the holder lives), delayed, parked (waits for a signal), paused, finished';
 COMMENT ON COLUMN dfsmr.instances.visit IS 'node entries so far: the token that a completion must name';
 COMMENT ON COLUMN dfsmr.instances.attempt IS 'number of the latest claim of this visit';
 COMMENT ON COLUMN dfsmr.instances.deliveries IS 'claims of the instance so far';
 COMMENT ON COLUMN dfsmr.instances.failed_attempts IS 'claims of this visit that ran out';
 COMMENT ON COLUMN dfsmr.instances.ready_at IS
-    'task: claimable from then on; timer or parked: moves by itself then; NULL never';
-COMMENT ON COLUMN dfsmr.instances.client IS 'who holds the lease';
+    'task: claimable from then on; timer, parked, or held at most once: moves by itself then; NULL never';
+COMMENT ON COLUMN dfsmr.instances.client IS 'who holds the lease, or the claim at most once';
 
 -- status: the board.
 CREATE VIEW dfsmr.status WITH (security_barrier) AS

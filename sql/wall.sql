@@ -67,6 +67,14 @@ SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'outcome', 'success'))
 SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'finished_at', '2020-01-02'));
 SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'ready_at', NULL));
 SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'node', 'locked', 'kind', 'd', 'delayed', true));
+-- What is handed out at most once: at a task node only, by somebody, and counted.
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'node', 'open', 'kind', 'h', 'held_by', 'w', 'held_since', '2020-01-02', 'attempt', 1, 'deliveries', 1));
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'kind', 'h', 'held_since', '2020-01-02', 'attempt', 1, 'deliveries', 1));
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'kind', 'h', 'held_by', 'w', 'attempt', 1, 'deliveries', 1));
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'kind', 'h', 'held_by', 'w', 'held_since', '2020-01-02'));
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'kind', 't', 'held_by', 'w', 'held_since', '2020-01-02'));
+SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'kind', 'h', 'held_by', 'w', 'held_since', '2020-01-02', 'attempt', 1, 'deliveries', 1, 'delayed', true));
+SELECT wall_insert(jsonb_build_object('id', wall_id('9'), 'kind', 'h', 'held_by', 'w', 'held_since', '2020-01-02', 'attempt', 1, 'deliveries', 1, 'ready_at', NULL));
 -- Values out of range.
 SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'visit', 0));
 SELECT wall_insert(jsonb_build_object('id', wall_id('0'), 'attempt', -1));
@@ -239,7 +247,8 @@ DELETE FROM dfsmr.instance WHERE machine = 'wall_api';
 DROP FUNCTION wall_id(int);
 
 -- Leave nothing behind.
-UPDATE dfsmr.instance SET node = 'dfsmr.aborted', kind = 'f', outcome = 'failure', finished_at = '2020-01-02', visit = visit + 1
+UPDATE dfsmr.instance SET node = 'dfsmr.aborted', kind = 'f', outcome = 'failure', finished_at = '2020-01-02', visit = visit + 1,
+       held_by = NULL, held_since = NULL
  WHERE machine = 'wall_door' AND finished_at IS NULL;
 DELETE FROM dfsmr.instance WHERE machine = 'wall_door';
 SELECT * FROM wall_instance;

@@ -4,7 +4,7 @@
  *	  The scheduler's step that takes back work whose lease ran out.
  *
  * The failed attempt and a timeout change are recorded, and the instance is
- * offered to others, or takes its on_timeout edge.  From the moment at which
+ * offered to others, or takes a way out (running/attempt.h).  From the moment at which
  * the lease is marked as expiring its heartbeats are refused; a completion may
  * still win, as long as it writes the row first.
  *
@@ -16,8 +16,8 @@
 #include "contain.h"
 #include "lease.h"
 #include "machine_cache.h"
+#include "running/attempt.h"
 #include "running/call.h"
-#include "running/move.h"
 #include "scheduler.h"
 #include "utils/timestamp.h"
 #include "waiter.h"
@@ -71,19 +71,30 @@ take_due(Board *board, TimestampTz now, Lease *leases, int max)
 	return n;
 }
 
-/* The instance stays in its visit and is offered to others. */
-static InstanceUpdate
-redeliver(Expiring *expiring, InstanceRow *row, Move *move)
+/* The row has outlived the lease, or whatever there is to do is not for it. */
+static void
+mark_over(Expiring *expiring, const InstanceRow *row)
 {
-	RowImage	before = instance_image(row);
+	/* Unless that is our own doing, which may be rolled back. */
+	expiring->row = instance_image(row);
+	expiring->over = !row->own_write;
+	expiring->locked = row->own_write;
+}
 
-	row->attempt = expiring->lease.attempt;
-	row->failed_attempts++;
-	row->retry = true;
-	row->ready_at = expiring->now;
-	row->delayed = false;
-	move->transition = DFSMR_TRANSITION_TIMEOUT;
-	return move_stay(expiring->table, row, &before, move, expiring->lease.attempt, false);
+/*
+ * Of what was handed out at most once, the row says how long it is held: its
+ * lease says only how long the holder is believed to live, and takes the row
+ * nowhere, except where the node asks for heartbeats and has a way out.
+ */
+static bool
+lease_has_no_say(const InstanceRow *row, TimestampTz now)
+{
+	const MachineNode *node;
+
+	if (!row->held)
+		return false;
+	node = row_node(row, machine_version(row->machine, row->version));
+	return node->on_timeout < 0 || (node->heartbeat < 0 && (!row->timed || row->ready_at > now));
 }
 
 static void
@@ -91,15 +102,11 @@ expire(Expiring *expiring)
 {
 	Lease	   *lease = &expiring->lease;
 	InstanceRow row;
-	const Machine *machine;
-	const MachineNode *node;
-	InstanceUpdate result;
 	Move		move = {
 		.kind = CHANGE_TIMEOUT,
 		.now = expiring->now,
 		.client = lease->client,
 		.attempt = lease->attempt,
-		.deliveries = 1,
 		.claimed_at = lease->claimed_at,
 	};
 
@@ -107,24 +114,12 @@ expire(Expiring *expiring)
 	{
 		expiring->over = true;
 		expiring->row.name = NULL;
-		return;
 	}
-	if (row.visit != lease->visit || row.kind != NODE_TASK || row.attempt >= lease->attempt)
-	{
-		/* Unless that is our own doing, which may be rolled back. */
-		expiring->row = instance_image(&row);
-		expiring->over = !row.own_write;
-		expiring->locked = row.own_write;
-		return;
-	}
-	machine = machine_version(row.machine, row.version);
-	node = row_node(&row, machine);
-	if (node->on_timeout >= 0)
-		result = move_along(expiring->table, &row, machine, node,
-							&node->edges[node->on_timeout], &move);
+	else if (row.visit != lease->visit || row.kind != NODE_TASK ||
+			 lease->attempt < attempt_running(&row) || lease_has_no_say(&row, expiring->now))
+		mark_over(expiring, &row);
 	else
-		result = redeliver(expiring, &row, &move);
-	expiring->locked = result != INSTANCE_UPDATED;
+		expiring->locked = attempt_failed(expiring->table, &row, &move) != INSTANCE_UPDATED;
 }
 
 /* With a table of its own: what a subtransaction opens, it must close. */

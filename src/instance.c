@@ -99,7 +99,10 @@ instance_read_slot(TupleTableSlot *slot, InstanceRow *row)
 	row->failed_attempts = DatumGetInt32(values[ANUM_FAILED_ATTEMPTS - 1]);
 	row->deliveries = DatumGetInt32(values[ANUM_DELIVERIES - 1]);
 	row->neg_priority = DatumGetInt32(values[ANUM_NEG_PRIORITY - 1]);
-	row->kind = (NodeKind) DatumGetChar(values[ANUM_KIND - 1]);
+	row->held = DatumGetChar(values[ANUM_KIND - 1]) == KIND_HELD;
+	row->kind = row->held ? NODE_TASK : (NodeKind) DatumGetChar(values[ANUM_KIND - 1]);
+	row->held_by = read_text(slot, ANUM_HELD_BY);
+	row->held_since = read_time(slot, ANUM_HELD_SINCE, NULL);
 	row->retry = DatumGetBool(values[ANUM_RETRY - 1]);
 	row->delayed = DatumGetBool(values[ANUM_DELAYED - 1]);
 	row->key_held = DatumGetBool(values[ANUM_KEY_HELD - 1]);
@@ -233,7 +236,10 @@ fill_slot(TupleTableSlot *slot, const InstanceRow *row)
 	put(slot, ANUM_FAILED_ATTEMPTS, Int32GetDatum(row->failed_attempts));
 	put(slot, ANUM_DELIVERIES, Int32GetDatum(row->deliveries));
 	put(slot, ANUM_NEG_PRIORITY, Int32GetDatum(row->neg_priority));
-	put(slot, ANUM_KIND, CharGetDatum((char) row->kind));
+	put(slot, ANUM_KIND, CharGetDatum(row->held ? KIND_HELD : (char) row->kind));
+	put_text(slot, ANUM_HELD_BY, row->held_by);
+	if (row->held_since != 0)
+		put(slot, ANUM_HELD_SINCE, TimestampTzGetDatum(row->held_since));
 	put(slot, ANUM_RETRY, BoolGetDatum(row->retry));
 	put(slot, ANUM_DELAYED, BoolGetDatum(row->delayed));
 	put(slot, ANUM_KEY_HELD, BoolGetDatum(row->key_held));
@@ -411,6 +417,14 @@ instance_update(InstanceTable *table, InstanceRow *row, bool wait)
 	return INSTANCE_UPDATED;
 }
 
+void
+instance_let_go(InstanceRow *row)
+{
+	row->held = false;
+	row->held_by = NULL;
+	row->held_since = 0;
+}
+
 RowImage
 instance_image(const InstanceRow *row)
 {
@@ -419,6 +433,7 @@ instance_image(const InstanceRow *row)
 	memset(&image, 0, sizeof(image));
 	image.name = node_name_intern(row->machine, row->node);
 	image.kind = row->kind;
+	image.held = row->held;
 	image.retry = row->retry;
 	image.delayed = row->delayed;
 	image.timed = row->timed;
@@ -426,7 +441,7 @@ instance_image(const InstanceRow *row)
 	image.visit = row->visit;
 	image.key.at = row->ready_at;
 	image.key.id = row->id;
-	image.key.rank = row->kind == NODE_TASK ? row->neg_priority : 0;
+	image.key.rank = row->kind == NODE_TASK && !row->held ? row->neg_priority : 0;
 	image.tid = row->tid;
 	return image;
 }

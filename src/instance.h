@@ -41,6 +41,7 @@ enum InstanceAttribute
 	ANUM_ENTERED_AT,
 	ANUM_STARTED_AT,
 	ANUM_FINISHED_AT,
+	ANUM_HELD_SINCE,
 	ANUM_PARENT,
 	ANUM_MACHINE,
 	ANUM_NODE,
@@ -48,6 +49,7 @@ enum InstanceAttribute
 	ANUM_PREV_TRANSITION,
 	ANUM_KEY,
 	ANUM_LANE,
+	ANUM_HELD_BY,
 	ANUM_OUTCOME,
 	ANUM_NOTE,
 	ANUM_VISITS,
@@ -56,6 +58,13 @@ enum InstanceAttribute
 	ANUM_DATA,
 	INSTANCE_NATTS = ANUM_DATA
 };
+
+/*
+ * What is stored as the kind of a row whose task was handed out at most once,
+ * and that the indexes of ready tasks pass by for it; its node is a task node
+ * all the same.
+ */
+#define KIND_HELD 'h'
 
 /*
  * One row.  Pointers are NULL, times 0, for NULL.  jsonb values are as stored
@@ -73,6 +82,9 @@ typedef struct InstanceRow
 	int			deliveries;
 	int			neg_priority;
 	NodeKind	kind;
+	bool		held;			/* handed out at most once: the claim is in the row, */
+	const char *held_by;		/* ... by this client, */
+	TimestampTz held_since;		/* ... since then; its attempt is counted */
 	bool		retry;
 	bool		delayed;
 	bool		key_held;
@@ -147,6 +159,9 @@ typedef enum InstanceUpdate
  * row->tid is the new version's place afterwards.
  */
 extern InstanceUpdate instance_update(InstanceTable *table, InstanceRow *row, bool wait);
+
+/* The row's claim at most once, if it has one, is over. */
+extern void instance_let_go(InstanceRow *row);
 
 /* The node of a row in its machine; NULL for the aborted node. */
 extern const MachineNode *row_node(const InstanceRow *row, const Machine *machine);

@@ -17,6 +17,7 @@
 #include "refill.h"
 #include "running/call.h"
 #include "running/move.h"
+#include "running/visits.h"
 #include "scheduler.h"
 #include "utils/timestamp.h"
 #include "xact_notes.h"
@@ -111,21 +112,22 @@ take_due(Board *board, TimestampTz now, Postponed *timers, int max)
 
 /* The edge that the row takes by itself now, or NULL: it does not. */
 static const MachineEdge *
-due_edge(const InstanceRow *row, const MachineNode *node, ChangeKind *kind)
+due_edge(const InstanceRow *row, const MachineNode *node, Move *move)
 {
-	if (node == NULL)
+	if (node == NULL || (node->kind == NODE_TASK && !row->held))
 		return NULL;
-	if (node->kind == NODE_TIMER)
+	move->kind = node->kind == NODE_TIMER ? CHANGE_TIMER : CHANGE_TIMEOUT;
+	if (row->held)
 	{
-		*kind = CHANGE_TIMER;
+		move->client = row->held_by;
+		move->attempt = row->attempt;
+		move->claimed_at = row->held_since;
+	}
+	else if (visits_limit(row->visits, node) <= move->now)
+		return &node->edges[node->on_max_elapsed];
+	else if (node->kind == NODE_TIMER)
 		return &node->edges[node->fire];
-	}
-	if (node->kind == NODE_PARKED && node->on_timeout >= 0)
-	{
-		*kind = CHANGE_TIMEOUT;
-		return &node->edges[node->on_timeout];
-	}
-	return NULL;
+	return node->on_timeout >= 0 ? &node->edges[node->on_timeout] : NULL;
 }
 
 static void
@@ -141,15 +143,15 @@ fire(Firing *firing)
 
 	/* A hint only: the row may have moved on, or been paused. */
 	if (!instance_fetch_hinted(firing->table, &entry->key.id, &entry->tid, &row) ||
-		row.visit != entry->visit || !row.timed || row.ready_at > firing->now ||
-		(row.kind != NODE_TIMER && row.kind != NODE_PARKED))
+		row.visit != entry->visit || !row.timed || row.ready_at > firing->now)
 		return;
+	/* A pause stops what would begin, not what was handed out. */
 	info = machine_info(row.machine);
-	if (info == NULL || machine_node_paused(info, row.node))
+	if (info == NULL || (!row.held && machine_node_paused(info, row.node)))
 		return;
 	machine = machine_version(row.machine, row.version);
 	node = row_node(&row, machine);
-	edge = due_edge(&row, node, &move.kind);
+	edge = due_edge(&row, node, &move);
 	if (edge == NULL)
 		return;
 	if (move_along(firing->table, &row, machine, node, edge, &move) != INSTANCE_UPDATED)

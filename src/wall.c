@@ -47,6 +47,9 @@ typedef struct WallRow
 	int			deliveries;
 	int			neg_priority;
 	char		kind;
+	bool		held;			/* kind is that of a task handed out at most once */
+	bool		has_held_by;
+	bool		has_held_since;
 	bool		delayed;
 	bool		key_held;
 	bool		has_key;
@@ -96,6 +99,9 @@ read_row(HeapTuple tuple, TupleDesc descriptor, WallRow *row)
 	row->deliveries = DatumGetInt32(values[ANUM_DELIVERIES - 1]);
 	row->neg_priority = DatumGetInt32(values[ANUM_NEG_PRIORITY - 1]);
 	row->kind = DatumGetChar(values[ANUM_KIND - 1]);
+	row->held = row->kind == KIND_HELD;
+	row->has_held_by = !nulls[ANUM_HELD_BY - 1];
+	row->has_held_since = !nulls[ANUM_HELD_SINCE - 1];
 	row->delayed = DatumGetBool(values[ANUM_DELAYED - 1]);
 	row->key_held = DatumGetBool(values[ANUM_KEY_HELD - 1]);
 	row->has_key = !nulls[ANUM_KEY - 1];
@@ -176,7 +182,7 @@ check_agrees_with_node(const WallRow *row, const MachineNode *node)
 
 	if (final)
 		outcome = node != NULL && node->outcome == OUTCOME_SUCCESS ? "success" : "failure";
-	if (row->kind != (char) kind)
+	if (row->kind != (char) kind && !(row->held && kind == NODE_TASK))
 		refuse_column(row, "kind", psprintf("It must be \"%c\" there.", kind));
 	if ((row->outcome == NULL) != (outcome == NULL) ||
 		(outcome != NULL && strcmp(row->outcome, outcome) != 0))
@@ -187,10 +193,14 @@ check_agrees_with_node(const WallRow *row, const MachineNode *node)
 		refuse_column(row, "finished_at",
 					  final ? "It must not be null there." :
 					  "It must be null until the instance is finished.");
-	if (kind == NODE_TASK && !row->has_ready_at)
+	if (kind == NODE_TASK && !row->held && !row->has_ready_at)
 		refuse_column(row, "ready_at", "A task has a time from which it can be claimed.");
-	if (row->delayed && kind != NODE_TASK)
-		refuse_column(row, "delayed", "Only a task is delayed.");
+	if (row->delayed && row->kind != (char) NODE_TASK)
+		refuse_column(row, "delayed", "Only a task that nobody holds is delayed.");
+	if (row->has_held_by != row->held)
+		refuse_column(row, "held_by", "It names the client of a row of kind \"h\", and is null otherwise.");
+	if (row->has_held_since != row->held)
+		refuse_column(row, "held_since", "It is the claim of a row of kind \"h\", and null otherwise.");
 }
 
 static void
@@ -216,6 +226,8 @@ check_values(const WallRow *row)
 		refuse_value(row, "deliveries", "It counts the attempts of all visits.");
 	if (row->neg_priority == PG_INT32_MIN)
 		refuse_value(row, "neg_priority", "Its negation must be an integer too.");
+	if (row->held && row->attempt < 1)
+		refuse_value(row, "attempt", "The claim that holds the row counts.");
 	if (row->key_held && !row->has_key)
 		refuse_value(row, "key_held", "There is no key to hold.");
 	if (!row->objects)

@@ -66,7 +66,7 @@ typedef struct Note
 		struct
 		{
 			const NodeName *name;
-			NodeKind	kind;
+			bool		task;	/* ready or delayed, else among timers */
 			bool		retry;
 			SetSum		before;
 			SetSum		after;
@@ -176,15 +176,17 @@ note_sum(const RowImage *image, bool before)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	Note	   *note = NULL;
+	bool		task;
 
 	if (image == NULL || image->name == NULL || image->kind == NODE_FINAL)
 		return;
+	task = image->kind == NODE_TASK && !image->held;
 	for (int i = nnotes - 1; i >= 0 && i >= nnotes - 64; i--)
 	{
 		Note	   *there = &notes[i];
 
 		if (there->kind == NOTE_SUM && there->subid == subid &&
-			there->u.sum.name == image->name && there->u.sum.kind == image->kind &&
+			there->u.sum.name == image->name && there->u.sum.task == task &&
 			there->u.sum.retry == image->retry)
 		{
 			note = there;
@@ -197,7 +199,7 @@ note_sum(const RowImage *image, bool before)
 		note = append(NOTE_SUM);
 		memset(&note->u.sum, 0, sizeof(note->u.sum));
 		note->u.sum.name = image->name;
-		note->u.sum.kind = image->kind;
+		note->u.sum.task = task;
 		note->u.sum.retry = image->retry;
 	}
 	sum_add(before ? &note->u.sum.before : &note->u.sum.after, image);
@@ -356,7 +358,7 @@ board_offer(Board *board, const RowImage *image)
 	if (image->name == NULL || !image->timed)
 		return;
 	fill_entry(&entry, image);
-	if (image->kind == NODE_TIMER || image->kind == NODE_PARKED)
+	if (image->kind == NODE_TIMER || image->kind == NODE_PARKED || image->held)
 		offer_timed(board, &board->timers, &entry);
 	else if (image->kind == NODE_TASK && image->delayed && image->key.at > board->due_until)
 	{
@@ -380,7 +382,7 @@ offer_sum(Board *board, const Note *note, const SetSum *sum)
 
 	if (!sum->any)
 		return;
-	if (note->u.sum.kind != NODE_TASK)
+	if (!note->u.sum.task)
 		ordered_set_draw_back(&board->timers, &sum->timed);
 	else
 	{

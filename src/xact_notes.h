@@ -23,6 +23,7 @@ typedef struct RowImage
 {
 	const NodeName *name;		/* interned; NULL: there is no row */
 	NodeKind	kind;
+	bool		held;			/* a task that is nobody else's: at most once */
 	bool		retry;
 	bool		delayed;
 	bool		timed;			/* ready_at is set: a timer, or a task */

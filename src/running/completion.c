@@ -39,7 +39,7 @@ lease_hint(Board *board, const pg_uuid_t *instance, ItemPointer tid)
 	return found;
 }
 
-/* Fill in from the lease of this visit what the caller did not say. */
+/* Fill in from the claim of this visit what the caller did not say. */
 static void
 complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
 {
@@ -48,8 +48,8 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 
 	move->deliveries = claimed ? 1 : 0;
 	move->client = said->client;
-	if (move->client == NULL && claimed)
-		move->client = lease->client;
+	if (move->client == NULL)
+		move->client = claimed ? lease->client : row->held_by;
 	move->attempt = said->attempt;
 	if (move->attempt == 0)
 		move->attempt = claimed ? lease->attempt : row->attempt;

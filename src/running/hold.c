@@ -12,8 +12,8 @@
 
 #include "lease.h"
 #include "machine_cache.h"
+#include "running/attempt.h"
 #include "running/call.h"
-#include "running/move.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -138,17 +138,26 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------------- relinquish */
 
-/* The attempt whose lease the caller gives back, or ERROR. */
+/* The attempt that the caller gives back, or ERROR. */
 static void
 find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
 {
 	Lease	   *lease = palloc(sizeof(Lease));
 
-	if (!claim_in_flight(board, row, lease) || lease->expiring ||
-		(attempt != 0 && attempt != lease->attempt))
+	if (row->held)
+	{
+		move->attempt = row->attempt;
+		move->client = row->held_by;
+	}
+	else if (claim_in_flight(board, row, lease) && !lease->expiring)
+	{
+		move->attempt = lease->attempt;
+		move->client = lease->client;
+	}
+	else
 		raise_stale_lease(row, attempt);
-	move->attempt = lease->attempt;
-	move->client = lease->client;
+	if (attempt != 0 && attempt != move->attempt)
+		raise_stale_lease(row, attempt);
 }
 
 static void
@@ -179,25 +188,13 @@ dfsmr_relinquish(PG_FUNCTION_ARGS)
 
 	move.delay = interval_argument(fcinfo, 2, "delay", move.now);
 	move.note = optional_text_argument(fcinfo, 4, "note", NOTE_MAX);
-	move.deliveries = 1;
 	instance_table_open(&table, RowExclusiveLock);
-	for (;;)
+	do
 	{
-		RowImage	before;
-
 		fetch_required(&table, instance, NULL, &row);
 		judge(&row, visit);
 		find_lease(board, &row, attempt, &move);
-		before = instance_image(&row);
-		row.attempt = move.attempt;
-		if (move.delay > 0)
-		{
-			row.ready_at = time_after(move.now, move.delay);
-			row.delayed = true;
-		}
-		if (move_stay(&table, &row, &before, &move, move.attempt, true) == INSTANCE_UPDATED)
-			break;
-	}
+	} while (attempt_given_back(&table, &row, &move) != INSTANCE_UPDATED);
 	instance_table_close(&table);
 
 	values[0] = PointerGetDatum(instance);

@@ -3,9 +3,10 @@
  * move.c
  *	  Taking an instance from one node into another.
  *
- * A move changes the row in memory first, follows on_max_visits as far as it
- * leads, writes the row once, then the changes -- whose numbers are drawn while
- * the row is locked -- and notes all of it for the board.
+ * A move changes the row in memory first, follows on_max_visits and
+ * on_max_elapsed as far as they lead, writes the row once, then the changes --
+ * whose numbers are drawn while the row is locked -- and notes all of it for the
+ * board.
  *
  *-------------------------------------------------------------------------
  */
@@ -87,10 +88,33 @@ finish(InstanceRow *row, const Machine *machine, Outcome outcome, TimestampTz no
 }
 
 /*
- * Put the row into the node.  Returns whether it is there more often than the
- * node allows, so that it goes on at once.
+ * Timers and parked nodes leave when max_elapsed is over, whatever they wait
+ * for.  A task stays: its index is in the order of hand-out, and has no room
+ * for a second time.
  */
-static bool
+static void
+set_due(InstanceRow *row, const MachineNode *target, const MachineEdge *edge,
+		int earlier_visits, const Move *move)
+{
+	row->timed = due_time(target, edge, earlier_visits, move, &row->ready_at);
+	row->delayed = target->kind == NODE_TASK && row->ready_at > move->now;
+	if (target->kind != NODE_TASK)
+	{
+		TimestampTz limit = visits_limit(row->visits, target);
+
+		if (limit != DT_NOEND && (!row->timed || limit < row->ready_at))
+		{
+			row->timed = true;
+			row->ready_at = limit;
+		}
+	}
+}
+
+/*
+ * Put the row into the node.  Returns the edge that it takes from there at
+ * once, since it is there more often or longer than the node allows, or -1.
+ */
+static int
 enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
 	  const MachineNode *target, const MachineEdge *edge, const Move *move)
 {
@@ -103,7 +127,7 @@ enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
 	if (edge != NULL && edge->reset)
 		row->visits = NULL;
 	if (visits_are_counted(target))
-		row->visits = visits_count(row->visits, target->name, &visits);
+		row->visits = visits_count(row->visits, target, move->now, &visits);
 
 	row->prev_node = from != NULL ? from->name : row->node;
 	row->prev_transition = edge != NULL ? edge->transition : NULL;
@@ -111,6 +135,7 @@ enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
 	row->kind = target->kind;
 	row->visit++;
 	row->attempt = row->failed_attempts = 0;
+	instance_let_go(row);
 	row->retry = target->kind == NODE_TASK && from != NULL &&
 		from->kind == NODE_TIMER && from->is_retry;
 	row->entered_at = move->now;
@@ -119,11 +144,13 @@ enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
 	if (target->kind == NODE_FINAL)
 		finish(row, machine, target->outcome, move->now);
 	else
-	{
-		row->timed = due_time(target, edge, visits - 1, move, &row->ready_at);
-		row->delayed = target->kind == NODE_TASK && row->ready_at > move->now;
-	}
-	return target->max_visits > 0 && visits > target->max_visits;
+		set_due(row, target, edge, visits - 1, move);
+
+	if (target->max_visits > 0 && visits > target->max_visits)
+		return target->on_max_visits;
+	if (visits_limit(row->visits, target) <= move->now)
+		return target->on_max_elapsed;
+	return -1;
 }
 
 /* Record the step that the row has just made. */
@@ -136,7 +163,7 @@ record(Journey *journey, const InstanceRow *row, ChangeKind kind)
 		ereport(ERROR,
 				(errcode(DFSMR_INVALID_DEFINITION),
 				 errmsg("machine \"%s\" moves an instance on without an end", row->machine),
-				 errhint("Look for a cycle of on_max_visits transitions.")));
+				 errhint("Look for a cycle of on_max_visits or on_max_elapsed transitions.")));
 	change = &journey->changes[journey->n++];
 	memset(change, 0, sizeof(*change));
 	change->kind = kind;
@@ -151,7 +178,7 @@ record(Journey *journey, const InstanceRow *row, ChangeKind kind)
 	return change;
 }
 
-/* Enter the target, and go on from there while it was entered too often. */
+/* Enter the target, and go on from there while a limit says so. */
 static void
 travel(Journey *journey, InstanceRow *row, const Machine *machine,
 	   const MachineNode *from, const MachineNode *target, const MachineEdge *edge,
@@ -162,13 +189,13 @@ travel(Journey *journey, InstanceRow *row, const Machine *machine,
 
 	for (;;)
 	{
-		bool		too_often = enter(row, machine, from, target, edge, move);
+		int			onward_edge = enter(row, machine, from, target, edge, move);
 
 		record(journey, row, kind);
-		if (!too_often)
+		if (onward_edge < 0)
 			break;
 		from = target;
-		edge = &from->edges[from->on_max_visits];
+		edge = &from->edges[onward_edge];
 		target = &machine->nodes[edge->target];
 		move = &onward;
 		kind = CHANGE_TIMER;
@@ -260,6 +287,7 @@ move_to_aborted(InstanceTable *table, InstanceRow *row, const Machine *machine,
 	row->node = DFSMR_NODE_ABORTED;
 	row->visit++;
 	row->attempt = row->failed_attempts = 0;
+	instance_let_go(row);
 	row->entered_at = move->now;
 	finish(row, machine, OUTCOME_FAILURE, move->now);
 	apply_payload(row, record(&journey, row, move->kind), move);
