@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "board_internal.h"
+#include "breaker.h"
 #include "lease.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
@@ -59,6 +60,7 @@ board_arrays_size(void)
 	size = add_size(size, mul_size(dfsmr_max_sets, add_size(sizeof(NodeSet), ready)));
 	size = add_size(size, mul_size(mul_size(2, dfsmr_timer_set_size), sizeof(SetEntry)));
 	size = add_size(size, mul_size(dfsmr_max_leases, sizeof(Lease *)));
+	size = add_size(size, mul_size(dfsmr_max_breakers, sizeof(MachineBreaker)));
 	size = add_size(size, mul_size(dfsmr_max_waiters, sizeof(Waiter)));
 	size = add_size(size, mul_size(dfsmr_max_prepared, sizeof(TransactionId)));
 	return add_size(size, 16 * MAXIMUM_ALIGNOF);
@@ -74,6 +76,7 @@ board_shmem_size(void)
 	size = add_size(size, mul_size(dfsmr_max_databases, board_arrays_size()));
 	hashes = add_size(hash_estimate_size(dfsmr_max_leases, sizeof(Lease)),
 					  hash_estimate_size(dfsmr_max_sets, sizeof(NodeName) + sizeof(int)));
+	hashes = add_size(hashes, hash_estimate_size(dfsmr_max_breakers, sizeof(BreakerIndexEntry)));
 	return add_size(size, mul_size(dfsmr_max_databases, hashes));
 }
 
@@ -124,6 +127,9 @@ init_board(Board *board, LWLock *lock, char *memory)
 					 (SetEntry *) carve(&memory, dfsmr_timer_set_size * sizeof(SetEntry)),
 					 dfsmr_timer_set_size);
 	board->expiry = (Lease **) carve(&memory, dfsmr_max_leases * sizeof(Lease *));
+	board->breakers = (MachineBreaker *)
+		carve(&memory, dfsmr_max_breakers * sizeof(MachineBreaker));
+	memset(board->breakers, 0, dfsmr_max_breakers * sizeof(MachineBreaker));
 	board->waiters = (Waiter *) carve(&memory, dfsmr_max_waiters * sizeof(Waiter));
 	board->prepared = (TransactionId *) carve(&memory, dfsmr_max_prepared * sizeof(TransactionId));
 	waiter_init(board);
@@ -159,6 +165,9 @@ board_shmem_init(void)
 		directory->boards[i].node_index = init_hash("nodes", i, dfsmr_max_sets,
 													sizeof(NodeName),
 													sizeof(NodeName) + sizeof(int));
+		directory->boards[i].breaker_index = init_hash("breakers", i, dfsmr_max_breakers,
+													   DFSMR_NAME_MAX + 1,
+													   sizeof(BreakerIndexEntry));
 	}
 	if (!found)
 		lease_file_load();
@@ -317,8 +326,13 @@ board_now(Board *board)
 void
 board_set_now(Board *board, TimestampTz now)
 {
+	int64		change;
+
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	board->clock_offset += now - board_now_locked(board);
+	change = now - board_now_locked(board);
+	board->clock_offset += change;
+	if (change < 0)
+		breaker_clock_set_back(board, now);
 	/* An injected clock may go back; then nothing known of due times holds. */
 	if (board->due_until > now)
 	{
@@ -349,6 +363,7 @@ board_empty(Board *board)
 {
 	board_reset_sets(board);
 	lease_forget_all(board);
+	breaker_forget_all(board);
 	for (int i = 0; i < board->nnodes_used; i++)
 	{
 		NodeSet    *set = &board->nodes[i];

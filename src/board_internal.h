@@ -14,6 +14,7 @@
 #define DFSMR_BOARD_INTERNAL_H
 
 #include "board.h"
+#include "breaker_rule.h"
 #include "machine.h"
 #include "ordered_set.h"
 #include "port/atomics.h"
@@ -43,6 +44,64 @@ typedef struct NodeSet
 	OrderedSet	ready[2];		/* FIRSTS, RETRIES */
 } NodeSet;
 
+/* How the breaker of a machine took note of a claim (breaker.h). */
+typedef struct BreakerTicket
+{
+	TimestampTz at;				/* counted then, or its token taken */
+	uint32		period;			/* 0: there is no breaker */
+	int			place;
+	bool		retry;
+	bool		probe;
+	bool		counted;
+} BreakerTicket;
+
+/* What became of it. */
+typedef enum TicketEnd
+{
+	TICKET_VOID,				/* no delivery after all: rolled back, relinquished */
+	TICKET_SUCCEEDED,			/* a probe ... */
+	TICKET_FAILED
+} TicketEnd;
+
+/* The breaker of one machine. */
+typedef struct MachineBreaker
+{
+	char		machine[DFSMR_NAME_MAX + 1];
+	bool		used;
+	int			version;		/* whose limits these are */
+	uint32		period;			/* never 0 while used, no two have the same */
+	uint64		last_used;		/* for making room */
+	bool		moved;			/* opened or closed since it is here */
+	bool		wanted;			/* somebody wanted a retry and got none */
+	BreakerRule rule;
+} MachineBreaker;
+
+/* An opening or closing that is not in the changelog yet. */
+typedef struct BreakerEvent
+{
+	char		machine[DFSMR_NAME_MAX + 1];
+	uint64		number;			/* in their order */
+	int			version;
+	bool		open;
+	bool		undeclared;		/* closed by a version without a breaker */
+	int			of;				/* opened: deliveries; closed: probes */
+	int			bad;			/* ... that were retries; that failed */
+	int64		window;
+} BreakerEvent;
+
+/*
+ * It takes ten probes to close one, so there are few; should nobody run the
+ * scheduler, the oldest go.
+ */
+#define MAX_BREAKER_EVENTS 64
+
+/* An entry of breaker_index: the machine's name, and the place. */
+typedef struct BreakerIndexEntry
+{
+	char		machine[DFSMR_NAME_MAX + 1];
+	int			place;
+} BreakerIndexEntry;
+
 /* Who works on what. */
 typedef struct Lease
 {
@@ -63,6 +122,7 @@ typedef struct Lease
 	bool		expiring;		/* the scheduler is taking it back */
 	int			owner;			/* pgprocno of who looks at the row */
 	int			heap_index;		/* place in expiry, -1 while pending */
+	BreakerTicket ticket;		/* once it holds */
 	char		client[CLIENT_MAX + 1];
 } Lease;
 
@@ -136,6 +196,17 @@ struct Board
 	int			npending;
 	bool		leases_full;	/* somebody found no lease free */
 	TimestampTz leases_full_logged; /* when that was said last */
+
+	HTAB	   *breaker_index;	/* machine -> place */
+	MachineBreaker *breakers;
+	int			nbreakers_used; /* places beyond were never taken */
+	uint32		breaker_period; /* the last one given out */
+	bool		breakers_recalled;	/* those that were open before a restart */
+	bool		breakers_full;	/* some machine does without */
+	uint64		breakers_follow;	/* definition counter up to which they do */
+	BreakerEvent breaker_events[MAX_BREAKER_EVENTS];
+	int			nbreaker_events;
+	uint64		breaker_event_number;
 
 	Waiter	   *waiters;
 	int			waiter_free;	/* list through next */

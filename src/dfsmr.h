@@ -51,6 +51,7 @@ extern int	dfsmr_set_size;
 extern int	dfsmr_timer_set_size;
 extern int	dfsmr_max_waiters;
 extern int	dfsmr_max_prepared;
+extern int	dfsmr_max_breakers;
 extern int	dfsmr_audit_interval;
 extern int	dfsmr_debug_sleep_callback;
 extern int	dfsmr_debug_sleep_claim;

@@ -108,6 +108,7 @@ expire(Expiring *expiring)
 		.client = lease->client,
 		.attempt = lease->attempt,
 		.claimed_at = lease->claimed_at,
+		.ticket = lease->ticket,
 	};
 
 	if (!instance_fetch_hinted(expiring->table, &lease->instance, &lease->tid, &row))

@@ -35,6 +35,7 @@ int			dfsmr_set_size;
 int			dfsmr_timer_set_size;
 int			dfsmr_max_waiters;
 int			dfsmr_max_prepared;
+int			dfsmr_max_breakers;
 int			dfsmr_audit_interval;
 int			dfsmr_debug_sleep_callback;
 int			dfsmr_debug_sleep_claim;
@@ -90,6 +91,9 @@ define_sizes(void)
 	define_size("dfsmr.max_prepared", "Prepared transactions watched at a time, per database.",
 				"8 bytes each. Any beyond these makes the board look again more often.",
 				&dfsmr_max_prepared, 256, 4, 100000);
+	define_size("dfsmr.max_breakers", "Machines with a circuit breaker on the board, per database.",
+				"About 500 bytes each. The closed one that was used least makes room.",
+				&dfsmr_max_breakers, 64, 2, 100000);
 }
 
 static void

@@ -24,7 +24,7 @@
 #define LEASE_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/dfsmr.leases"
 
 /* Changes whenever SavedLease does. */
-static const uint32 LEASE_FILE_MAGIC = 0x0df50001;
+static const uint32 LEASE_FILE_MAGIC = 0x0df50002;
 
 typedef struct SavedLease
 {

@@ -147,25 +147,27 @@ matches(const Waiter *waiter, const NodeName *node)
 		 strcmp(waiter->filter.node, node->node) == 0);
 }
 
-void
+int
 waiter_wake(Board *board, const NodeName *node, int n)
 {
 	int			place = board->waiter_first;
 	int			slot = -1;
+	int			woken = 0;
 
 	if (place >= 0 && n > 0)
 		slot = node_set_find(board, node);
-	while (place >= 0 && n > 0)
+	while (place >= 0 && woken < n)
 	{
 		int			next = board->waiters[place].next;
 
 		if (matches(&board->waiters[place], node))
 		{
 			wake_place(board, place, slot);
-			n--;
+			woken++;
 		}
 		place = next;
 	}
+	return woken;
 }
 
 void

@@ -42,8 +42,11 @@ typedef enum WaiterLeaves
  */
 extern void waiter_leave(WaiterLeaves how);
 
-/* Wake up to n waiters that match the node.  Lock held; cannot fail. */
-extern void waiter_wake(Board *board, const NodeName *node, int n);
+/*
+ * Wake up to n waiters that match the node; returns how many.  Lock held; cannot
+ * fail.
+ */
+extern int	waiter_wake(Board *board, const NodeName *node, int n);
 
 /* Wake all.  Lock held; cannot fail. */
 extern void waiter_wake_all(Board *board);

@@ -20,6 +20,7 @@
 #include "xact_notes.h"
 
 #include "access/xact.h"
+#include "breaker.h"
 #include "lease.h"
 #include "refill.h"
 #include "storage/proc.h"
@@ -39,6 +40,8 @@ typedef enum NoteKind
 	NOTE_CLAIM,
 	NOTE_EXPIRING,
 	NOTE_TIMER,
+	NOTE_TICKET,
+	NOTE_EVENT,
 	NOTE_VOID
 } NoteKind;
 
@@ -77,6 +80,7 @@ typedef struct Note
 			bool		retry;
 			SetEntry	hint;
 			int			attempt;	/* 0 while pending */
+			BreakerTicket ticket;	/* ... and so long the ticket is here */
 		}			claim;
 		struct
 		{
@@ -85,6 +89,12 @@ typedef struct Note
 			int			attempt;
 		}			expiring;
 		SetEntry	timer;
+		struct
+		{
+			BreakerTicket ticket;
+			TicketEnd	end;
+		}			ticket;
+		BreakerEvent event;
 	}			u;
 } Note;
 
@@ -251,7 +261,8 @@ xact_note_reserve_claims(int n)
 }
 
 int
-xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint)
+xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint,
+				const BreakerTicket *ticket)
 {
 	Note	   *note = append(NOTE_CLAIM);
 
@@ -259,6 +270,10 @@ xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint)
 	note->u.claim.retry = retry;
 	note->u.claim.hint = *hint;
 	note->u.claim.attempt = 0;
+	if (ticket != NULL)
+		note->u.claim.ticket = *ticket;
+	else
+		note->u.claim.ticket.period = 0;
 	return nnotes - 1;
 }
 
@@ -295,6 +310,23 @@ void
 xact_note_timer(const SetEntry *timer)
 {
 	append(NOTE_TIMER)->u.timer = *timer;
+}
+
+void
+xact_note_ticket(const BreakerTicket *ticket, TicketEnd end)
+{
+	Note	   *note;
+
+	reserve(1);
+	note = append(NOTE_TICKET);
+	note->u.ticket.ticket = *ticket;
+	note->u.ticket.end = end;
+}
+
+void
+xact_note_breaker_event(const BreakerEvent *event)
+{
+	append(NOTE_EVENT)->u.event = *event;
 }
 
 void
@@ -401,6 +433,8 @@ apply_committed(Board *board, const Note *note)
 {
 	if (note->kind == NOTE_SUM)
 		offer_sum(board, note, &note->u.sum.after);
+	if (note->kind == NOTE_TICKET)
+		breaker_settle(board, &note->u.ticket.ticket, note->u.ticket.end);
 	if (note->kind == NOTE_WRITE)
 	{
 		const RowImage *after = &note->u.write.after;
@@ -434,6 +468,10 @@ undo_claim(Board *board, const Note *note)
 	/* Being taken back: whoever does that ends it, and the next is another's. */
 	if (lease != NULL && lease->expiring)
 		return;
+	if (note->u.claim.attempt == 0)
+		breaker_settle(board, &note->u.claim.ticket, TICKET_VOID);
+	else if (lease != NULL)
+		breaker_settle(board, &lease->ticket, TICKET_VOID);
 	if (lease != NULL)
 	{
 		int			slot = node_set_find(board, name);
@@ -479,6 +517,10 @@ apply_aborted(Board *board, const Note *note)
 			(void) ordered_set_insert(&board->timers, &note->u.timer);
 			board_wake_scheduler(board);
 			break;
+		case NOTE_EVENT:
+			breaker_put_back_event(board, &note->u.event);
+			break;
+		case NOTE_TICKET:
 		case NOTE_VOID:
 			break;
 	}

@@ -47,16 +47,17 @@ extern void xact_note_write(const RowImage *before, const RowImage *after,
 							int ended_attempt);
 
 /*
- * Make room for n notes of claims, timers or expiring leases, so that taking
- * them cannot fail under the lock.
+ * Make room for n notes of claims, timers, expiring leases or breaker events, so
+ * that taking them cannot fail under the lock.
  */
 extern void xact_note_reserve_claims(int n);
 
 /*
  * A hint was popped and a pending lease taken: no memory is allocated, so the
- * lock may be held.  Returns the number of the note.
+ * lock may be held.  Returns the number of the note.  ticket may be NULL.
  */
-extern int	xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint);
+extern int	xact_note_claim(const NodeName *name, bool retry, const SetEntry *hint,
+							const BreakerTicket *ticket);
 
 /* The lease of this row holds under this attempt number. */
 extern void xact_note_claim_held(int note, int attempt, const RowImage *row);
@@ -69,6 +70,15 @@ extern void xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt
 
 /* A timer was taken off the board; offered again if that is rolled back. */
 extern void xact_note_timer(const SetEntry *timer);
+
+/* The claim with this ticket ends like that, when this commits. */
+extern void xact_note_ticket(const BreakerTicket *ticket, TicketEnd end);
+
+/*
+ * An event was taken off the board, to be written; put back if that is rolled
+ * back.  As for claims, room has been reserved.
+ */
+extern void xact_note_breaker_event(const BreakerEvent *event);
 
 /*
  * A row with this image is committed and not leased: let those find it who look

@@ -14,6 +14,7 @@
 
 #include "running/claim.h"
 
+#include "breaker.h"
 #include "machine_cache.h"
 #include "miscadmin.h"
 #include "refill.h"
@@ -31,25 +32,52 @@ typedef struct Claim
 {
 	const NodeName *name;
 	bool		retry;
+	bool		held_back;		/* the breaker has opened meanwhile */
 	SetEntry	hint;
 	int			note;
+	BreakerTicket ticket;
 } Claim;
 
 /* ------------------------------------------------------------------ popping */
 
-/* The first hint of the node, over both its sets. */
+/*
+ * Find the breakers of those targets whose machine declares one, which usually
+ * follow one another.  Lock held.
+ */
+static void
+attach_breakers(Board *board, ClaimTarget *targets, int ntargets, TimestampTz now)
+{
+	const Breaker *last = NULL;
+	int			place = -1;
+
+	for (int i = 0; i < ntargets; i++)
+	{
+		const Breaker *limits = targets[i].breaker;
+
+		if (limits != NULL && limits != last)
+			place = breaker_attach(board, targets[i].name->machine, targets[i].version,
+								   limits, now);
+		last = limits;
+		targets[i].breaker_place = limits != NULL ? place : -1;
+	}
+}
+
+/* The first hint of the node that may go out, over both its sets. */
 static SetEntry *
-best_of(Board *board, const NodeName *name, int *slot, int *retry)
+best_of(Board *board, const ClaimTarget *target, TimestampTz now, int *slot, int *retry)
 {
 	SetEntry   *best = NULL;
 
-	*slot = node_set_find(board, name);
+	*slot = node_set_find(board, target->name);
 	if (*slot < 0)
 		return NULL;
 	for (int i = FIRSTS; i <= RETRIES; i++)
 	{
 		SetEntry   *entry = ordered_set_get(&board->nodes[*slot].ready[i], 0);
 
+		if (entry != NULL && i == RETRIES && target->breaker_place >= 0 &&
+			!breaker_admits(board, target->breaker_place, now))
+			continue;
 		if (entry != NULL &&
 			(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
 		{
@@ -60,16 +88,33 @@ best_of(Board *board, const NodeName *name, int *slot, int *retry)
 	return best;
 }
 
+/* The pending lease is ours: make a claim of it.  Lock held. */
+static void
+take(Board *board, Claim *claim, const ClaimTarget *target, bool retry, const SetEntry *hint,
+	 TimestampTz now)
+{
+	claim->name = target->name;
+	claim->retry = retry;
+	claim->held_back = false;
+	claim->hint = *hint;
+	if (target->breaker_place >= 0)
+		breaker_pop(board, target->breaker_place, retry, now, &claim->ticket);
+	else
+		memset(&claim->ticket, 0, sizeof(claim->ticket));
+	claim->note = xact_note_claim(target->name, retry, hint, &claim->ticket);
+}
+
 /*
  * Pop up to max hints, best first, and take pending leases.  Lock held.  True
  * when it had to stop because all leases are taken.
  */
 static bool
-pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max, int *n)
+pop(Board *board, const ClaimTarget *targets, int ntargets, TimestampTz now,
+	Claim *claims, int max, int *n)
 {
 	while (*n < max)
 	{
-		const NodeName *target = NULL;
+		const ClaimTarget *target = NULL;
 		SetEntry   *best = NULL;
 		int			slot = -1;
 		int			retry = FIRSTS;
@@ -79,13 +124,13 @@ pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max
 		{
 			int			its_slot;
 			int			its_retry;
-			SetEntry   *entry = best_of(board, targets[i], &its_slot, &its_retry);
+			SetEntry   *entry = best_of(board, &targets[i], now, &its_slot, &its_retry);
 
 			if (entry != NULL &&
 				(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
 			{
 				best = entry;
-				target = targets[i];
+				target = &targets[i];
 				slot = its_slot;
 				retry = its_retry;
 			}
@@ -96,10 +141,7 @@ pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max
 		switch (lease_take(board, best, slot, &lease))
 		{
 			case LEASE_TAKEN:
-				claims[*n].name = target;
-				claims[*n].retry = retry == RETRIES;
-				claims[*n].hint = *best;
-				claims[*n].note = xact_note_claim(target, retry == RETRIES, best);
+				take(board, &claims[*n], target, retry == RETRIES, best, now);
 				(*n)++;
 				break;
 			case LEASE_HELD:
@@ -120,18 +162,18 @@ pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max
  * Lock held.
  */
 static bool
-find_refill(Board *board, const NodeName **targets, int ntargets,
+find_refill(Board *board, const ClaimTarget *targets, int ntargets,
 			const NodeName **name, int *retry)
 {
 	for (int i = 0; i < ntargets; i++)
 	{
-		int			slot = node_set_find(board, targets[i]);
+		int			slot = node_set_find(board, targets[i].name);
 
 		for (*retry = FIRSTS; *retry <= RETRIES; (*retry)++)
 		{
 			if (slot < 0 || ordered_set_needs_refill(&board->nodes[slot].ready[*retry]))
 			{
-				*name = targets[i];
+				*name = targets[i].name;
 				return true;
 			}
 		}
@@ -142,8 +184,9 @@ find_refill(Board *board, const NodeName **targets, int ntargets,
 
 /* Fill the sets of the targets, then pop from them. */
 static int
-refill_and_pop(Board *board, const NodeName **targets, int ntargets, Claim *claims, int max)
+refill_and_pop(Board *board, ClaimTarget *targets, int ntargets, Claim *claims, int max)
 {
+	TimestampTz now;
 	int			n = 0;
 	bool		say_so = false;
 
@@ -154,17 +197,17 @@ refill_and_pop(Board *board, const NodeName **targets, int ntargets, Claim *clai
 		int			retry;
 
 		LWLockAcquire(board->lock, LW_EXCLUSIVE);
-		board_promote(board, board_now_locked(board));
+		now = board_now_locked(board);
+		board_promote(board, now);
 		if (round >= MAX_ROUNDS * ntargets ||
 			!find_refill(board, targets, ntargets, &name, &retry))
 			break;
 		LWLockRelease(board->lock);
 		refill_ready(board, name, retry);
 	}
-	if (pop(board, targets, ntargets, claims, max, &n))
+	attach_breakers(board, targets, ntargets, now);
+	if (pop(board, targets, ntargets, now, claims, max, &n))
 	{
-		TimestampTz now = board_now_locked(board);
-
 		say_so = now - board->leases_full_logged > LOG_INTERVAL;
 		if (say_so)
 			board->leases_full_logged = now;
@@ -207,24 +250,35 @@ verify(InstanceTable *table, Claim *claim, GrantedTask *task)
 	return true;
 }
 
-/* Make the pending lease hold; false when the hint was void after all. */
+/*
+ * Make the pending lease hold; false when the hint was void after all, or is of
+ * a retry while the breaker has opened.
+ */
 static bool
 hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 {
 	InstanceRow *row = &task->row;
 	Lease	   *lease = lease_find_pending(board, &row->id, row->visit);
 
+	TimestampTz now;
+
 	if (lease == NULL || (row->delayed && row->ready_at > board->due_until))
 		return false;
-	task->term = lease_term(task->node, board_now_locked(board));
+	now = board_now_locked(board);
+	claim->held_back = !breaker_deliver(board, &claim->ticket, now);
+	if (claim->held_back)
+		return false;
+	task->term = lease_term(task->node, now);
 	lease_hold(board, lease, task->attempt, row->deliveries + 1, client, &task->term, &row->tid);
+	lease->ticket = claim->ticket;
 	xact_note_claim_held(claim->note, task->attempt, &task->image);
 	return true;
 }
 
 /*
- * The hint was void: the lease goes, if it is still ours.  False when another
- * hint was dropped for it meanwhile: then the row must be looked at again.
+ * The hint was void, or the breaker holds it back: the lease goes, if it is
+ * still ours.  False when another hint was dropped for it meanwhile: then the
+ * row must be looked at again.
  */
 static bool
 release(Board *board, Claim *claim)
@@ -238,7 +292,11 @@ release(Board *board, Claim *claim)
 	}
 	if (lease != NULL)
 		lease_drop(board, lease);
-	board->stale_hints++;
+	breaker_settle(board, &claim->ticket, TICKET_VOID);
+	if (claim->held_back)
+		node_set_offer(board, claim->name, claim->retry, &claim->hint);
+	else
+		board->stale_hints++;
 	xact_note_claim_void(claim->note);
 	return true;
 }
@@ -311,7 +369,7 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 
 /* Claim from nodes that have their sets on the board at the same time. */
 static int
-claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnames,
+claim_group(Board *board, InstanceTable *table, ClaimTarget *targets, int ntargets,
 			const char *client, int max, GrantedTask *granted)
 {
 	Claim	   *claims = palloc(max * sizeof(Claim));
@@ -321,7 +379,7 @@ claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnam
 	{
 		int			n;
 
-		n = refill_and_pop(board, names, nnames, claims, max - ngranted);
+		n = refill_and_pop(board, targets, ntargets, claims, max - ngranted);
 		if (n == 0)
 			break;
 		ngranted += grant(board, table, claims, n, client, granted + ngranted);
@@ -334,7 +392,7 @@ claim_group(Board *board, InstanceTable *table, const NodeName **names, int nnam
 }
 
 int
-claim_tasks(Board *board, const NodeName **targets, int ntargets, const char *client,
+claim_tasks(Board *board, ClaimTarget *targets, int ntargets, const char *client,
 			int max, GrantedTask *granted)
 {
 	int			group = Max(dfsmr_max_sets / 2, 1);

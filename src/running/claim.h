@@ -13,6 +13,15 @@
 #include "lease.h"
 #include "machine.h"
 
+/* A node to claim from. */
+typedef struct ClaimTarget
+{
+	const NodeName *name;		/* interned */
+	int			version;		/* the current one of its machine, */
+	const Breaker *breaker;		/* ... the limits that this one declares, or NULL, */
+	int			breaker_place;	/* ... and their place on the board, or -1 */
+} ClaimTarget;
+
 /* A claim that was granted. */
 typedef struct GrantedTask
 {
@@ -24,11 +33,12 @@ typedef struct GrantedTask
 } GrantedTask;
 
 /*
- * Claim up to max tasks of the given nodes for the client, best first.
+ * Claim up to max tasks of the given nodes for the client, best first, as far as
+ * their breakers let them go.  breaker_place is filled in here.
  * Returns how many were granted; their descriptions in granted[], allocated in
  * the current memory context.
  */
-extern int	claim_tasks(Board *board, const NodeName **targets, int ntargets,
+extern int	claim_tasks(Board *board, ClaimTarget *targets, int ntargets,
 						const char *client, int max, GrantedTask *granted);
 
 #endif							/* DFSMR_CLAIM_H */

@@ -53,6 +53,11 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 	move->attempt = said->attempt;
 	if (move->attempt == 0)
 		move->attempt = claimed ? lease->attempt : row->attempt;
+	/* A worker that was superseded says nothing about its successor's claim. */
+	if (claimed && move->attempt == lease->attempt)
+		move->ticket = lease->ticket;
+	else
+		move->ticket.period = 0;
 }
 
 static CompletionVerdict

@@ -95,7 +95,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	}
 	else if (lease_take(board, &hint, node_set_get(board, name), &lease) == LEASE_TAKEN)
 	{
-		note = xact_note_claim(name, row->retry, &hint);
+		note = xact_note_claim(name, row->retry, &hint, NULL);
 		lease_hold(board, lease, row->attempt + 1, row->deliveries + 1, "", &term, &row->tid);
 		xact_note_claim_held(note, row->attempt + 1, &image);
 	}
@@ -153,6 +153,7 @@ find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
 	{
 		move->attempt = lease->attempt;
 		move->client = lease->client;
+		move->ticket = lease->ticket;
 	}
 	else
 		raise_stale_lease(row, attempt);

@@ -241,6 +241,15 @@ write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
 	return result;
 }
 
+/* The claim that ends with this move had a ticket of the machine's breaker. */
+static void
+note_ticket(const Move *move, TicketEnd end)
+{
+	/* How it ended matters for probes alone. */
+	if (move->ticket.period != 0 && (move->ticket.probe || end == TICKET_VOID))
+		xact_note_ticket(&move->ticket, end);
+}
+
 void
 move_into_start(InstanceRow *row, const Machine *machine, const Move *move)
 {
@@ -256,11 +265,17 @@ move_along(InstanceTable *table, InstanceRow *row, const Machine *machine,
 	RowImage	before = instance_image(row);
 	Journey		journey = {.n = 0};
 	bool		scheduled = move->kind == CHANGE_TIMER || move->kind == CHANGE_TIMEOUT;
+	const MachineNode *target = &machine->nodes[edge->target];
+	bool		to_retry = target->kind == NODE_TIMER && target->is_retry;
+	InstanceUpdate result;
 
-	travel(&journey, row, machine, from, &machine->nodes[edge->target], edge, move);
+	travel(&journey, row, machine, from, target, edge, move);
 	apply_payload(row, &journey.changes[0], move);
 	/* The scheduler waits for nobody: one idle transaction must not stop time. */
-	return write_journey(table, row, &before, &journey, 0, !scheduled);
+	result = write_journey(table, row, &before, &journey, 0, !scheduled);
+	if (result == INSTANCE_UPDATED)
+		note_ticket(move, scheduled || to_retry ? TICKET_FAILED : TICKET_SUCCEEDED);
+	return result;
 }
 
 InstanceUpdate
@@ -301,8 +316,13 @@ move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
 	Journey		journey = {.n = 0};
 	Change	   *change = record(&journey, row, move->kind);
 
+	InstanceUpdate result;
+
 	change->prev_node = row->node;
 	change->transition = NULL;
 	apply_payload(row, change, move);
-	return write_journey(table, row, before, &journey, ended_attempt, wait);
+	result = write_journey(table, row, before, &journey, ended_attempt, wait);
+	if (result == INSTANCE_UPDATED)
+		note_ticket(move, move->kind == CHANGE_RELINQUISH ? TICKET_VOID : TICKET_FAILED);
+	return result;
 }

@@ -29,6 +29,7 @@ typedef struct Move
 	int			failed_attempts;	/* 1: that attempt ran out */
 	int			deliveries;		/* claims that ended with this move: 0 or 1 */
 	TimestampTz claimed_at;
+	BreakerTicket ticket;		/* of the claim that ends with this move */
 } Move;
 
 /*

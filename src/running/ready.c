@@ -38,7 +38,7 @@ typedef struct Request
 	char	   *node;			/* NULL: all */
 	int			max;
 	int64		wait;			/* microseconds */
-	const NodeName **targets;
+	ClaimTarget *targets;
 	int			ntargets;
 } Request;
 
@@ -67,15 +67,20 @@ add_targets(Request *request, const MachineInfo *info)
 	if (info->paused)
 		return;
 	request->targets = request->targets == NULL ?
-		palloc(info->nnodes * sizeof(NodeName *)) :
+		palloc(info->nnodes * sizeof(ClaimTarget)) :
 		repalloc(request->targets,
-				 (request->ntargets + info->nnodes) * sizeof(NodeName *));
+				 (request->ntargets + info->nnodes) * sizeof(ClaimTarget));
 	for (int i = 0; i < info->nnodes; i++)
 	{
 		if (info->ever_task[i] && !info->node_paused[i] &&
 			(request->node == NULL || strcmp(request->node, info->nodes[i]) == 0))
-			request->targets[request->ntargets++] =
-				node_name_intern(info->name, info->nodes[i]);
+		{
+			ClaimTarget *target = &request->targets[request->ntargets++];
+
+			target->name = node_name_intern(info->name, info->nodes[i]);
+			target->version = info->current;
+			target->breaker = info->machine->has_breaker ? &info->machine->breaker : NULL;
+		}
 	}
 }
 
