@@ -169,18 +169,34 @@ cycle_text(Checker *checker, const int *cycle, int length)
 /*
  * Spin.  An automatic step is an edge that an instance takes by itself the
  * moment it has entered a node.  Each node has at most one such step, so a
- * cycle is found by following them.  There are two walks:
+ * cycle is found by following them.  There are three walks:
  *
  * once visits are used up: a node with max_visits leaves at once by
- * on_max_visits, a timer without it by fire;
+ * on_max_visits, a timer without it by fire, which it may do for as long as
+ * its max_elapsed is not over;
  *
- * never used up: visits are reset on the way, so timers always leave by fire.
+ * once time is used up as well: a node with max_elapsed, but no max_visits,
+ * leaves at once by on_max_elapsed;
+ *
+ * never used up: both are reset on the way, so timers always leave by fire.
  */
 typedef enum SpinWalk
 {
 	VISITS_USED_UP,
-	VISITS_RESET
+	TIME_USED_UP,
+	LIMITS_RESET
 } SpinWalk;
+
+/* The transition of a node that is left at once since a limit is reached. */
+static const DraftReference *
+limit_taken(const DraftNode *node, SpinWalk walk)
+{
+	if (walk != LIMITS_RESET && node->max_visits > 0)
+		return &node->on_max_visits;
+	if (walk == TIME_USED_UP && node->max_elapsed >= 0)
+		return &node->on_max_elapsed;
+	return NULL;
+}
 
 /* The delay with which a timer is entered by this edge. */
 static const Delay *
@@ -202,12 +218,13 @@ automatic_step(const Draft *draft, int from, SpinWalk walk)
 	const DraftNode *node = &draft->nodes[from];
 	const DraftNode *target;
 	const DraftEdge *edge;
+	const DraftReference *limit = limit_taken(node, walk);
 	int			taken = -1;
 
 	if (!is_judged(node))
 		return NULL;
-	if (walk == VISITS_USED_UP && node->max_visits > 0)
-		taken = node->on_max_visits.edge;
+	if (limit != NULL)
+		taken = limit->edge;
 	else if (node->kind == NODE_TIMER)
 		taken = node->fire.edge;
 	if (taken < 0 || node->edges[taken].target < 0)
@@ -216,7 +233,7 @@ automatic_step(const Draft *draft, int from, SpinWalk walk)
 	target = &draft->nodes[edge->target];
 	if (!is_judged(target))
 		return NULL;
-	if (walk == VISITS_USED_UP && target->max_visits > 0)
+	if (limit_taken(target, walk) != NULL)
 		return edge;
 	return enters_idle_timer(draft, edge) ? edge : NULL;
 }
@@ -228,8 +245,11 @@ judge_spin(Checker *checker, int first, SpinWalk walk, int *cycle)
 	const Draft *draft = checker->draft;
 	const Place nodes = {NULL, "nodes"};
 	bool		has_reset = false;
-	bool		has_limit = false;
+	bool		has_max_visits = false;
+	bool		has_max_elapsed = false;
+	bool		leaves_by_time = false;
 	bool		only_timers = true;
+	bool		is_seen;
 	int			length = 0;
 	int			node = first;
 
@@ -239,21 +259,29 @@ judge_spin(Checker *checker, int first, SpinWalk walk, int *cycle)
 
 		cycle[length++] = node;
 		has_reset |= edge->reset;
-		has_limit |= draft->nodes[node].max_visits > 0;
+		has_max_visits |= draft->nodes[node].max_visits > 0;
+		has_max_elapsed |= draft->nodes[node].max_elapsed >= 0;
+		leaves_by_time |= limit_taken(&draft->nodes[node], walk) == &draft->nodes[node].on_max_elapsed;
 		only_timers &= enters_idle_timer(draft, edge);
 		node = edge->target;
 	} while (node != first);
 
 	/*
-	 * Without a limit both walks see the same cycle.  With one, a reset on the
-	 * way makes a node be entered as if for the first time, where only a timer
-	 * goes on by itself.
+	 * A cycle that needs no limit is seen by several walks: the first reports
+	 * it.  A reset on the way makes a node be entered as if for the first time,
+	 * where only a timer goes on by itself.
 	 */
-	if (walk == VISITS_USED_UP ? (has_reset && !only_timers) : (!has_reset || !has_limit))
+	if (walk == LIMITS_RESET)
+		is_seen = !has_reset || !has_max_visits;
+	else
+		is_seen = walk == TIME_USED_UP && !leaves_by_time;
+	if (is_seen || (walk != LIMITS_RESET && has_reset && !only_timers))
 		return;
 	check_error(checker, draft->nodes[first].line, &(Place) {&nodes, draft->nodes[first].name},
-				"%s goes round by itself, for ever and without any delay: give one of these nodes a delay",
-				cycle_text(checker, cycle, length));
+				"%s goes round by itself, %s and without any delay: %s",
+				cycle_text(checker, cycle, length),
+				has_max_elapsed && !leaves_by_time && !has_reset ? "until max_elapsed is over" : "for ever",
+				only_timers ? "give one of these nodes a delay" : "lead one of their limits elsewhere");
 }
 
 static void
@@ -300,6 +328,35 @@ is_hot(const Draft *draft, const DraftEdge *edge)
 	return is_judged(target) && target->kind == NODE_TASK && target->max_visits == 0;
 }
 
+/* Without max_visits, is it ended by max_elapsed, which nothing resets? */
+static bool
+is_ended_by_time(const DraftNode *nodes, const int *cycle, int length)
+{
+	bool		ends = false;
+
+	for (int i = 0; i < length; i++)
+	{
+		const DraftNode *node = &nodes[cycle[i]];
+
+		ends |= node->max_elapsed >= 0;
+		for (int j = 0; j < node->nedges; j++)
+			if (node->edges[j].reset && node->edges[j].target == cycle[(i + 1) % length])
+				return false;
+	}
+	return ends;
+}
+
+/* max_elapsed slows nothing down until it is over. */
+static void
+warn_hot_retry(Checker *checker, int node, const int *cycle, int length)
+{
+	const DraftNode *nodes = checker->draft->nodes;
+	check_warning(checker, nodes[node].line, &(Place) {&(Place) {NULL, "nodes"}, nodes[node].name},
+				  "%s goes round through task nodes with neither timer nor max_visits, so work that fails is retried at once and %s: put a timer node (\"delay: 30s\") in between, or set max_visits",
+				  cycle_text(checker, cycle, length),
+				  is_ended_by_time(nodes, cycle, length) ? "until max_elapsed is over" : "without end");
+}
+
 /*
  * Walk depth first; an edge back into the current path closes a cycle.  One
  * is reported for each node that a path comes back to.
@@ -312,7 +369,6 @@ check_hot_retries(Checker *checker)
 		UNSEEN, ON_PATH, REPORTED, DONE
 	};
 	const Draft *draft = checker->draft;
-	const Place nodes = {NULL, "nodes"};
 	char	   *state = arena_array(checker->arena, (size_t) draft->nnodes, sizeof(char));
 	int		   *path = arena_array(checker->arena, (size_t) draft->nnodes, sizeof(int));
 	int		   *position = arena_array(checker->arena, (size_t) draft->nnodes, sizeof(int));
@@ -352,10 +408,7 @@ check_hot_retries(Checker *checker)
 				int			first = position[edge->target];
 
 				state[edge->target] = REPORTED;
-				check_warning(checker, draft->nodes[edge->target].line,
-							  &(Place) {&nodes, draft->nodes[edge->target].name},
-							  "%s goes round through task nodes with neither timer nor max_visits, so work that fails is retried at once and without end: put a timer node (\"delay: 30s\") in between, or set max_visits",
-							  cycle_text(checker, path + first, depth - first));
+				warn_hot_retry(checker, edge->target, path + first, depth - first);
 			}
 		}
 	}
@@ -371,7 +424,8 @@ check_graph(Checker *checker)
 	if (!checker->draft->endless)
 		check_traps(checker);
 	check_spins(checker, VISITS_USED_UP);
-	check_spins(checker, VISITS_RESET);
+	check_spins(checker, TIME_USED_UP);
+	check_spins(checker, LIMITS_RESET);
 	checker_interrupt(checker);
 	check_hot_retries(checker);
 }

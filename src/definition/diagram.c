@@ -12,6 +12,7 @@
  */
 #include "definition.h"
 
+#include "decimal.h"
 #include "duration.h"
 
 /* "30s", "30s x2 up to 1h"; what a timer waits */
@@ -29,6 +30,34 @@ delay_text(Arena *arena, const Delay *delay)
 	return text.data;
 }
 
+static void
+append_remark(TextBuffer *text, const char *remark)
+{
+	text_appendf(text, "%s%s", text->len > 0 ? ", " : "", remark);
+}
+
+/* Of a task: what its author has said of time, and not the defaults. */
+static const char *
+task_remark(Arena *arena, const MachineNode *node)
+{
+	TextBuffer	text;
+
+	text_init(&text, arena);
+	if (node->timeout > 0)
+		append_remark(&text, arena_printf(arena, "timeout %s", duration_text(arena, node->timeout)));
+	else if (node->timeout < 0 && node->percentile != DEFAULT_PERCENTILE)
+		append_remark(&text, arena_printf(arena, "timeout p%s", decimal_text(arena, node->percentile)));
+	if (node->timeout_min >= 0)
+		append_remark(&text, arena_printf(arena, "at least %s", duration_text(arena, node->timeout_min)));
+	if (node->timeout_max >= 0)
+		append_remark(&text, arena_printf(arena, "at most %s", duration_text(arena, node->timeout_max)));
+	if (node->at_most_once)
+		append_remark(&text, "at most once");
+	if (node->has_redeliver)
+		append_remark(&text, arena_printf(arena, "again after %s", delay_text(arena, &node->redeliver)));
+	return text.data;
+}
+
 /* What is said of a node below its name, or "". */
 static const char *
 node_remark(Arena *arena, const MachineNode *node)
@@ -36,8 +65,7 @@ node_remark(Arena *arena, const MachineNode *node)
 	switch (node->kind)
 	{
 		case NODE_TASK:
-			return node->timeout < 0 ? "" :
-				arena_printf(arena, "timeout %s", duration_text(arena, node->timeout));
+			return task_remark(arena, node);
 		case NODE_TIMER:
 			return delay_text(arena, &node->delay);
 		case NODE_PARKED:
@@ -59,6 +87,10 @@ edge_label(Arena *arena, const MachineNode *node, int edge)
 	text_append(&text, node->edges[edge].transition);
 	if (edge == node->on_max_visits)
 		text_appendf(&text, ", after %d visits", node->max_visits);
+	if (edge == node->on_exhausted)
+		text_appendf(&text, ", after %d attempts", node->max_attempts);
+	if (edge == node->on_max_elapsed)
+		text_appendf(&text, ", after %s in all", duration_text(arena, node->max_elapsed));
 	if (edge == node->on_timeout)
 		text_append(&text, ", on timeout");
 	if (node->edges[edge].has_delay)
@@ -72,7 +104,8 @@ static bool
 is_automatic(const MachineNode *node, int edge)
 {
 	return (node->kind == NODE_TIMER && edge == node->fire) ||
-		edge == node->on_timeout || edge == node->on_max_visits;
+		edge == node->on_timeout || edge == node->on_exhausted ||
+		edge == node->on_max_visits || edge == node->on_max_elapsed;
 }
 
 static const char *

@@ -59,9 +59,19 @@ check_node(const Machine *machine, int index)
 	REQUIRE((node->kind == NODE_FINAL) == (node->nedges == 0));
 	REQUIRE((node->kind == NODE_TIMER) == (node->fire >= 0));
 	REQUIRE((node->max_visits > 0) == (node->on_max_visits >= 0));
+	REQUIRE((node->max_attempts > 0) == (node->on_exhausted >= 0));
+	REQUIRE((node->max_elapsed > 0) == (node->on_max_elapsed >= 0));
+	REQUIRE(node->percentile > 0 && node->percentile <= 100);
+	REQUIRE(node->timeout < 0 || (node->timeout_min < 0 && node->timeout_max < 0));
+	REQUIRE(node->timeout_max < 0 || node->timeout_min <= node->timeout_max);
+	REQUIRE(!node->at_most_once || node->timeout == 0 ||
+			(node->timeout > 0 && node->on_timeout >= 0));
+	REQUIRE(!node->at_most_once || (node->max_attempts == 0 && !node->has_redeliver));
 	check_edge(node, node->fire);
 	check_edge(node, node->on_timeout);
+	check_edge(node, node->on_exhausted);
 	check_edge(node, node->on_max_visits);
+	check_edge(node, node->on_max_elapsed);
 	for (int i = 0; i < node->nedges; i++)
 	{
 		const MachineEdge *edge = &node->edges[i];
@@ -88,6 +98,12 @@ check_machine(Arena *arena, const Machine *machine)
 	FaultList	faults;
 	const Machine *again;
 
+	if (machine->has_breaker)
+	{
+		REQUIRE(machine->breaker.window > 0 && machine->breaker.min_attempts > 0);
+		REQUIRE(machine->breaker.max_retry_ratio >= 0 && machine->breaker.max_retry_ratio <= 1);
+		REQUIRE(machine->breaker.probe_rate > 0);
+	}
 	REQUIRE(machine->start >= 0 && machine->start < machine->nnodes);
 	for (int i = 0; i < machine->nnodes; i++)
 		check_node(machine, i);

@@ -88,6 +88,7 @@ main(int argc, char **argv)
 	}
 	test_arena();
 	test_similar();
+	test_decimal();
 	test_duration();
 	test_reader();
 	test_findings(argv[1]);

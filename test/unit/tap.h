@@ -18,6 +18,7 @@ extern int	tap_done(void);
 /* The groups of tests. */
 extern void test_arena(void);
 extern void test_similar(void);
+extern void test_decimal(void);
 extern void test_duration(void);
 extern void test_reader(void);
 extern void test_findings(const char *file);

@@ -17,6 +17,7 @@
 static const char definition[] =
 "id: crawler\n"
 "key_reuse: failed\n"
+"breaker: {window: 5m, probe_rate: 30/m}\n"
 "nodes:\n"
 "  crawl:\n"
 "    start: true\n"
@@ -24,7 +25,19 @@ static const char definition[] =
 "    timeout: 60s\n"
 "    heartbeat: 15s\n"
 "    on_timeout: slow\n"
-"    transitions: {slow: {to: wait, delay: 5s}, ok: success, error: wait}\n"
+"    transitions: {slow: {to: wait, delay: 5s}, ok: pay, error: wait}\n"
+"  pay: {timeout: 0, transitions: {ok: charge}}\n"
+"  charge: {timeout: 30s, delivery: at_most_once, on_timeout: failed, transitions: {ok: post, failed: dead}}\n"
+"  post:\n"
+"    timeout: p99.9\n"
+"    timeout_min: 10s\n"
+"    timeout_max: 1h\n"
+"    max_attempts: 5\n"
+"    on_exhausted: poison\n"
+"    redeliver: {base: 1s, backoff: 3.0, jitter: full}\n"
+"    max_elapsed: 3d\n"
+"    on_max_elapsed: late\n"
+"    transitions: {poison: dead, ok: success, late: failed}\n"
 "  wait:\n"
 "    delay: {base: 30s, backoff: 2.0, max_delay: 1h, jitter: full}\n"
 "    fire: ok\n"
@@ -84,11 +97,39 @@ test_compiled(const Machine *machine)
 }
 
 static void
+test_time_and_failure(const Machine *machine)
+{
+	const MachineNode *crawl = node(machine, "crawl");
+	const MachineNode *pay = node(machine, "pay");
+	const MachineNode *charge = node(machine, "charge");
+	const MachineNode *post = node(machine, "post");
+
+	tap_ok(machine->has_breaker && machine->breaker.window == 300 * SECOND &&
+		   machine->breaker.min_attempts == 20 && machine->breaker.max_retry_ratio == 0.5 &&
+		   machine->breaker.probe_rate == 0.5, "machine: breaker");
+	tap_ok(pay->at_most_once && pay->timeout == 0, "machine: at most once");
+	tap_ok(charge->at_most_once && charge->timeout == 30 * SECOND &&
+		   charge->on_timeout == machine_find_edge(charge, "failed"), "machine: at most once with a way out");
+	tap_ok(post->timeout == -1 && post->percentile == 99.9 && post->timeout_min == 10 * SECOND &&
+		   post->timeout_max == 3600 * SECOND && !post->at_most_once, "machine: percentile and its bounds");
+	tap_ok(post->max_attempts == 5 && post->on_exhausted == machine_find_edge(post, "poison"),
+		   "machine: max_attempts");
+	tap_ok(post->has_redeliver && post->redeliver.base == SECOND && post->redeliver.backoff == 3 &&
+		   post->redeliver.max == INT64_MAX && post->redeliver.full_jitter, "machine: redeliver");
+	tap_ok(post->max_elapsed == 3 * 86400 * SECOND &&
+		   post->on_max_elapsed == machine_find_edge(post, "late"), "machine: max_elapsed");
+	tap_ok(charge->percentile == DEFAULT_PERCENTILE && charge->timeout_min == -1 &&
+		   charge->timeout_max == -1 && !crawl->at_most_once && crawl->max_attempts == 0 &&
+		   crawl->on_exhausted == -1 && !crawl->has_redeliver && crawl->max_elapsed == -1 &&
+		   crawl->on_max_elapsed == -1, "machine: what is not declared of time and failure");
+}
+
+static void
 test_look_ups(const Machine *machine)
 {
 	const MachineNode *crawl = node(machine, "crawl");
 
-	tap_number(machine_find_node(machine, "success"), 3, "look-up: nodes keep the order of the text");
+	tap_number(machine_find_node(machine, "success"), 6, "look-up: nodes keep the order of the text");
 	tap_number(machine_find_node(machine, "succes"), -1, "look-up: no node");
 	tap_number(machine_find_node(machine, ""), -1, "look-up: no node without a name");
 	tap_number(machine_find_node(machine, "zzz"), -1, "look-up: no node behind the last");
@@ -142,6 +183,7 @@ test_machine(void)
 	if (tap_ok(machine != NULL, "machine: compiles"))
 	{
 		test_compiled(machine);
+		test_time_and_failure(machine);
 		test_look_ups(machine);
 	}
 	test_delays();
