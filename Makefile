@@ -5,6 +5,8 @@
 #   make check            everything is tested, on servers of its own
 #   make check SUITES="unit regress" TESTS="ready"
 #   make demo             the main job on a throw-away server
+#   make bench            the figures, side by side with references and peers
+#   make bench FIGURES="transition claim" QUICK=1     (FIGURES=list names them)
 #   make installcheck     pg_regress against an installed, running server
 #   make unit fuzz model lint   without any server
 #   make setup            install what building and testing need (Debian)
@@ -18,7 +20,7 @@ PG_CONFIG  ?= pg_config
 
 # Goals that work before anything is installed: they include no PGXS, which
 # also has a "check" of its own, that only says no.
-HOUSE_GOALS = check demo setup unit fuzz model lint
+HOUSE_GOALS = check demo bench setup unit fuzz model lint
 GOALS      := $(or $(MAKECMDGOALS),all)
 
 .PHONY: $(HOUSE_GOALS)
@@ -33,6 +35,9 @@ unit fuzz model:
 
 demo:
 	@PG_CONFIG='$(PG_CONFIG)' demo/run
+
+bench:
+	@PG_CONFIG='$(PG_CONFIG)' FIGURES='$(FIGURES)' QUICK='$(QUICK)' bench/run
 
 setup:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/setup
