@@ -3,9 +3,10 @@
  * audit.c
  *	  The scheduler's step that compares board and heap, slowly.
  *
- * The protocols make sure that every ready row before a frontier is in its set.
- * This is the check that they do: a slice of one set at a time, and whatever
- * is missing is put back, logged and counted.  The count stays 0.
+ * The protocols make sure that every row before a frontier is in its set: ready
+ * tasks, delayed ones, timers.  This is the check that they do: a slice of one
+ * set at a time, and whatever is missing is put back, logged and counted.  The
+ * count stays 0.
  *
  * A row is not missing while the transaction that wrote it, or one that is
  * writing over it, has not let go of its locks: it is between visibility and
@@ -15,8 +16,6 @@
  */
 #include "dfsmr.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "board_internal.h"
 #include "instance.h"
@@ -25,13 +24,10 @@
 #include "miscadmin.h"
 #include "running/call.h"
 #include "scheduler.h"
+#include "set_scan.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "waiter.h"
 
 /* Rows looked at in one transaction. */
 #define SLICE 1000
@@ -39,27 +35,26 @@
 /* Where the audit is: which set, and the key that it goes on from. */
 typedef struct AuditPosition
 {
-	int			node;			/* slot; -1: timers */
-	int			retry;
+	SetKind		kind;
+	int			node;			/* ready sets: the slot, */
+	int			retry;			/* ... and which of the two */
 	EntryKey	from;
 } AuditPosition;
 
-static AuditPosition position = {-1, FIRSTS, {0, {{0}}, 0}};
+static AuditPosition position = {.kind = SET_TIMERS};
 static TimestampTz next_audit = 0;
 
 /* What is compared in this slice. */
 typedef struct Slice
 {
 	Board	   *board;
-	bool		timers;
+	SetKind		kind;
 	NodeName	name;
 	int			retry;
 	EntryKey	from;
 	EntryKey	until;			/* the frontier as it was */
-	TimestampTz due_until;
+	TimestampTz due_until;		/* likewise */
 	InstanceTable table;
-	int			nread;
-	EntryKey	last;
 } Slice;
 
 /* The set of the slice, if it still exists.  Lock held. */
@@ -68,10 +63,26 @@ slice_set(Slice *slice)
 {
 	int			slot;
 
-	if (slice->timers)
+	if (slice->kind == SET_TIMERS)
 		return &slice->board->timers;
+	if (slice->kind == SET_DELAYED)
+		return &slice->board->delayed;
 	slot = node_set_find(slice->board, &slice->name);
 	return slot >= 0 ? &slice->board->nodes[slot].ready[slice->retry] : NULL;
+}
+
+/* Has the scheduler put this timer aside for a while?  Lock held. */
+static bool
+is_postponed(Board *board, const EntryKey *key)
+{
+	if (board->postponed_lost)
+		return true;
+	for (int i = 0; i < board->npostponed; i++)
+	{
+		if (entry_key_compare(&board->postponed[i].entry.key, key) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* Does the board know of the row, or need it not?  Lock held. */
@@ -83,16 +94,12 @@ is_accounted_for(Slice *slice, const EntryKey *key)
 	if (set == NULL || set->refiller >= 0 || entry_key_compare(key, &set->frontier) >= 0 ||
 		ordered_set_contains(set, key))
 		return true;
-	if (!slice->timers)
-		return lease_find(slice->board, &key->id) != NULL;
-	if (slice->board->postponed_lost)
+	if (slice->kind == SET_TIMERS)
+		return is_postponed(slice->board, key);
+	/* Due meanwhile: a ready set has it now. */
+	if (slice->kind == SET_DELAYED && key->at <= slice->board->due_until)
 		return true;
-	for (int i = 0; i < slice->board->npostponed; i++)
-	{
-		if (entry_key_compare(&slice->board->postponed[i].entry.key, key) == 0)
-			return true;
-	}
-	return false;
+	return lease_find(slice->board, &key->id) != NULL;
 }
 
 static bool
@@ -125,115 +132,75 @@ is_settled(Slice *slice, ItemPointer tid, const InstanceRow *row)
 
 /* A row of which the board knows nothing: look closely, and put it back. */
 static void
-repair(Slice *slice, InstanceRow *row)
+repair(Slice *slice, const InstanceRow *row, const EntryKey *key)
 {
 	Board	   *board = slice->board;
 	RowImage	image = instance_image(row);
 	const MachineInfo *info = machine_info(row->machine);
-	SetEntry	entry;
+	ItemPointerData tid = row->tid;
 	bool		accounted_for;
 
 	if (info == NULL || machine_node_paused(info, row->node))
 		return;
 	/* Settled; then not on the board; then still settled: it was missed. */
-	if (!is_settled(slice, &row->tid, row))
+	if (!is_settled(slice, &tid, row))
 		return;
 	LWLockAcquire(board->lock, LW_SHARED);
-	accounted_for = is_accounted_for(slice, &image.key);
+	accounted_for = is_accounted_for(slice, key);
 	LWLockRelease(board->lock);
-	if (accounted_for || !is_settled(slice, &row->tid, row))
+	if (accounted_for || !is_settled(slice, &tid, row))
 		return;
 
-	memset(&entry, 0, sizeof(entry));
-	entry.key = image.key;
-	entry.visit = image.visit;
-	entry.tid = image.tid;
-	entry.retry = image.retry;
-	entry.node = -1;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	if (!is_accounted_for(slice, &image.key))
+	accounted_for = is_accounted_for(slice, key);
+	if (!accounted_for)
 	{
-		ordered_set_insert(slice_set(slice), &entry);
+		board_offer(board, &image);
 		board->repairs++;
-		waiter_wake(board, image.name, 1);
 	}
 	LWLockRelease(board->lock);
-	ereport(LOG,
-			(errmsg("dfsmr: the board had lost instance %s at node \"%s\" of machine \"%s\"",
-					uuid_string(&row->id), row->node, row->machine),
-			 errdetail("It was put back. This is a defect of dfsmr; please report it.")));
+	if (!accounted_for)
+		ereport(LOG,
+				(errmsg("dfsmr: the board had lost instance %s at node \"%s\" of machine \"%s\"",
+						uuid_string(&row->id), row->node, row->machine),
+				 errdetail("It was put back. This is a defect of dfsmr; please report it.")));
 }
 
 static void
-compare(Slice *slice, TupleTableSlot *slot)
+compare(Slice *slice, TupleTableSlot *slot, const EntryKey *key)
 {
 	InstanceRow row;
-	RowImage	image;
 	bool		accounted_for;
 
-	instance_read_slot(slot, &row);
-	image = instance_image(&row);
-	slice->last = image.key;
-	if (row.own_write || entry_key_compare(&image.key, &slice->from) < 0)
-		return;
 	LWLockAcquire(slice->board->lock, LW_SHARED);
-	accounted_for = is_accounted_for(slice, &image.key);
+	accounted_for = is_accounted_for(slice, key);
 	LWLockRelease(slice->board->lock);
-	if (!accounted_for)
-		repair(slice, &row);
+	if (accounted_for)
+		return;
+	instance_read_slot(slot, &row);
+	if (!row.own_write)
+		repair(slice, &row, key);
 }
 
-/* True if the slice ended before its set did. */
+/* Compare the rows of the slice.  True if it ended before its set did. */
 static bool
-scan(Slice *slice)
+scan(Slice *slice, EntryKey *last)
 {
-	const ExtensionOids *oids = extension_oids_required();
-	Relation	index;
-	TupleTableSlot *slot;
-	IndexScanDesc rows;
-	ScanKeyData keys[4];
-	int			nkeys = 0;
-	bool		more = false;
+	SetScan		rows;
+	int			nread = 0;
 
 	instance_table_open(&slice->table, AccessShareLock);
-	index = index_open(slice->timers ? oids->instance_timer : oids->instance_ready, AccessShareLock);
-	slot = table_slot_create(slice->table.rel, NULL);
-	if (slice->timers)
-		ScanKeyInit(&keys[nkeys++], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-					TimestampTzGetDatum(slice->from.at));
-	else
+	set_scan_begin(&rows, slice->kind, &slice->name, slice->retry, &slice->from,
+				   slice->due_until);
+	while (nread < SLICE && set_scan_next(&rows, last) &&
+		   entry_key_compare(last, &slice->until) < 0)
 	{
-		ScanKeyInit(&keys[nkeys++], 1, BTEqualStrategyNumber, F_TEXTEQ,
-					CStringGetTextDatum(slice->name.machine));
-		ScanKeyInit(&keys[nkeys++], 2, BTEqualStrategyNumber, F_TEXTEQ,
-					CStringGetTextDatum(slice->name.node));
-		ScanKeyInit(&keys[nkeys++], 3, BTEqualStrategyNumber, F_BOOLEQ,
-					BoolGetDatum(slice->retry == RETRIES));
-		ScanKeyInit(&keys[nkeys++], 4, BTGreaterEqualStrategyNumber, F_INT4GE,
-					Int32GetDatum(slice->from.rank));
+		nread++;
+		compare(slice, rows.slot, last);
 	}
-	rows = index_beginscan(slice->table.rel, index, SnapshotSelf, NULL, nkeys, 0);
-	index_rescan(rows, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(rows, ForwardScanDirection, slot))
-	{
-		bool		isnull;
-		TimestampTz at = DatumGetTimestampTz(slot_getattr(slot, ANUM_READY_AT, &isnull));
-
-		CHECK_FOR_INTERRUPTS();
-		more = ++slice->nread >= SLICE;
-		if (more)
-			break;
-		/* Delayed tasks lie between priorities. */
-		if (slice->timers || at <= slice->due_until)
-			compare(slice, slot);
-		if (entry_key_compare(&slice->last, &slice->until) >= 0)
-			break;
-	}
-	index_endscan(rows);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
+	set_scan_end(&rows);
 	instance_table_close(&slice->table);
-	return more;
+	return nread == SLICE;
 }
 
 /* Go to the next set. */
@@ -241,14 +208,28 @@ static void
 advance(Board *board)
 {
 	position.from = KEY_LOWEST;
-	if (position.node >= 0 && position.retry == FIRSTS)
-		position.retry = RETRIES;
-	else
+	switch (position.kind)
 	{
-		position.retry = FIRSTS;
-		if (++position.node >= board->nnodes_used)
-			position.node = -1;
+		case SET_TIMERS:
+			position.kind = SET_DELAYED;
+			return;
+		case SET_DELAYED:
+			position.kind = SET_READY;
+			position.node = 0;
+			position.retry = FIRSTS;
+			break;
+		case SET_READY:
+			if (position.retry == FIRSTS)
+			{
+				position.retry = RETRIES;
+				return;
+			}
+			position.node++;
+			position.retry = FIRSTS;
+			break;
 	}
+	if (position.node >= board->nnodes_used)
+		position.kind = SET_TIMERS;
 }
 
 /* Describe the slice at the position; false if there is nothing to compare. */
@@ -259,11 +240,10 @@ describe(Board *board, Slice *slice)
 
 	memset(slice, 0, sizeof(*slice));
 	slice->board = board;
-	slice->timers = position.node < 0;
+	slice->kind = position.kind;
 	slice->retry = position.retry;
 	slice->from = position.from;
-	slice->last = position.from;
-	if (!slice->timers)
+	if (slice->kind == SET_READY)
 	{
 		if (position.node >= board->nnodes_used || !board->nodes[position.node].used)
 			return false;
@@ -272,6 +252,9 @@ describe(Board *board, Slice *slice)
 	set = slice_set(slice);
 	slice->until = set->frontier;
 	slice->due_until = board->due_until;
+	/* Delayed tasks that are due stay in their index, perhaps very many. */
+	if (slice->kind == SET_DELAYED)
+		slice->from.at = Max(slice->from.at, slice->due_until);
 	return set->refiller < 0;
 }
 
@@ -281,6 +264,7 @@ run(void)
 	Board	   *board = board_get();
 	TimestampTz now = board_now(board);
 	Slice		slice;
+	EntryKey	last;
 	bool		compare_it;
 
 	if (dfsmr_audit_interval == 0 || now < next_audit)
@@ -290,8 +274,8 @@ run(void)
 	compare_it = now >= board->quiet_until && describe(board, &slice);
 	LWLockRelease(board->lock);
 
-	if (compare_it && scan(&slice))
-		position.from = slice.last;
+	if (compare_it && scan(&slice, &last))
+		position.from = entry_key_successor(&last);
 	else
 		advance(board);
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
@@ -310,7 +294,7 @@ next_due(void)
 		return DT_NOEND;
 	/* A board that knows nothing has nothing to compare: idle costs nothing. */
 	LWLockAcquire(board->lock, LW_SHARED);
-	anything = board->nnodes_used > 0 || board->timers.count > 0;
+	anything = board->nnodes_used > 0 || board->timers.count > 0 || board->delayed.count > 0;
 	LWLockRelease(board->lock);
 	return anything ? next_audit : DT_NOEND;
 }

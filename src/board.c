@@ -409,6 +409,19 @@ jump(Board *board, TimestampTz now)
 	waiter_wake_all(board);
 }
 
+/*
+ * A task of a node that had no slot, or has lost it, is due.  It may have sets
+ * in another one since, and these were filled while the task was not due: what
+ * all ready sets know ends before it.
+ */
+static void
+draw_back_ready(Board *board, const SetEntry *due)
+{
+	for (int i = 0; i < board->nnodes_used; i++)
+		ordered_set_draw_back(&board->nodes[i].ready[due->retry ? RETRIES : FIRSTS], &due->key);
+	waiter_wake_all(board);
+}
+
 void
 board_promote(Board *board, TimestampTz now)
 {
@@ -421,22 +434,17 @@ board_promote(Board *board, TimestampTz now)
 	while ((entry = ordered_set_get(delayed, 0)) != NULL && entry->key.at <= now)
 	{
 		SetEntry	due = *entry;
-		NodeSet    *set = &board->nodes[due.node];
+		NodeSet    *set = due.node >= 0 ? &board->nodes[due.node] : NULL;
 
 		ordered_set_remove(delayed, 0);
-
-		/*
-		 * A slot that another node has taken over needs nothing: there is no
-		 * set, so nothing is known, and who wants it looks into the heap.
-		 */
 		due.key.rank = due.rank;
-		if (set->used && set->generation == due.node_generation)
+		if (set != NULL && set->used && set->generation == due.node_generation)
 		{
 			ordered_set_insert(&set->ready[due.retry ? RETRIES : FIRSTS], &due);
 			waiter_wake(board, &set->name, 1);
 		}
 		else
-			waiter_wake_all(board);
+			draw_back_ready(board, &due);
 	}
 	complete = delayed->refiller < 0 ? delayed->frontier : delayed->refill_from;
 	if (complete.at <= now)

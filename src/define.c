@@ -75,7 +75,7 @@ dfsmr_validate(PG_FUNCTION_ARGS)
 }
 
 /* ERROR SM005 with all that is wrong. */
-pg_attribute_noreturn() static void
+pg_noreturn static void
 report_invalid(const FaultList *faults)
 {
 	StringInfoData detail;

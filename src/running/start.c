@@ -64,7 +64,7 @@ if_exists_argument(FunctionCallInfo fcinfo, int argno)
 			 errhint("Say error, return or skip.")));
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 raise_exists(const InstanceRow *row, const InstanceRow *existing)
 {
 	if (memcmp(&row->id, &existing->id, UUID_LEN) == 0)

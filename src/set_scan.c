@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * set_scan.c
+ *	  The rows that a set of the board stands for, read from its index.
+ *
+ * Timers and delayed tasks are in the order of their index.  In that of ready
+ * tasks, rows that are not due yet lie between the priorities, and there may
+ * be very many of them: so each priority is sought by itself, and only what of
+ * it is due is read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "set_scan.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "instance.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+static Oid
+index_of(SetKind kind)
+{
+	const ExtensionOids *oids = extension_oids_required();
+
+	switch (kind)
+	{
+		case SET_TIMERS:
+			return oids->instance_timer;
+		case SET_DELAYED:
+			return oids->instance_delayed;
+		case SET_READY:
+			break;
+	}
+	return oids->instance_ready;
+}
+
+void
+set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
+			   const EntryKey *from, TimestampTz due_until)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->kind = kind;
+	scan->from = *from;
+	if (kind == SET_READY)
+	{
+		scan->retry = retry == RETRIES;
+		scan->due_until = due_until;
+		scan->rank = from->rank;
+		scan->machine = CStringGetTextDatum(name->machine);
+		scan->node = CStringGetTextDatum(name->node);
+	}
+	scan->rel = table_open(extension_oids_required()->instance, AccessShareLock);
+	scan->index = index_open(index_of(kind), AccessShareLock);
+	scan->slot = table_slot_create(scan->rel, NULL);
+}
+
+static IndexScanDesc
+begin_rows(SetScan *scan, Snapshot snapshot, ScanKey keys, int nkeys)
+{
+	IndexScanDesc rows = index_beginscan(scan->rel, scan->index, snapshot, NULL, nkeys, 0);
+
+	index_rescan(rows, keys, nkeys, NULL, 0);
+	return rows;
+}
+
+static bool
+next_row(SetScan *scan, IndexScanDesc rows)
+{
+	CHECK_FOR_INTERRUPTS();
+	return index_getnext_slot(rows, ForwardScanDirection, scan->slot);
+}
+
+static Datum
+attribute(SetScan *scan, AttrNumber number)
+{
+	bool		isnull;
+
+	return slot_getattr(scan->slot, number, &isnull);
+}
+
+/* The keys of all rows of the ready set; returns how many keys there are. */
+static int
+ready_keys(SetScan *scan, ScanKey keys)
+{
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->machine);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, scan->node);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(scan->retry));
+	return 3;
+}
+
+/* Go to the first priority from the present one on that any row has or had. */
+static bool
+seek_rank(SetScan *scan)
+{
+	ScanKeyData keys[4];
+	int			n = ready_keys(scan, keys);
+	IndexScanDesc rows;
+	bool		found;
+
+	ScanKeyInit(&keys[n++], 4, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(scan->rank));
+	rows = begin_rows(scan, SnapshotAny, keys, n);
+	found = next_row(scan, rows);
+	if (found)
+		scan->rank = DatumGetInt32(attribute(scan, ANUM_NEG_PRIORITY));
+	index_endscan(rows);
+	ExecClearTuple(scan->slot);
+	return found;
+}
+
+/* Begin to read what is due at the present priority. */
+static void
+begin_rank(SetScan *scan)
+{
+	TimestampTz since = scan->rank == scan->from.rank ? scan->from.at : PG_INT64_MIN;
+	ScanKeyData keys[6];
+	int			n = ready_keys(scan, keys);
+
+	ScanKeyInit(&keys[n++], 4, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(scan->rank));
+	ScanKeyInit(&keys[n++], 5, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(since));
+	ScanKeyInit(&keys[n++], 5, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(scan->due_until));
+	scan->rows = begin_rows(scan, SnapshotSelf, keys, n);
+}
+
+static void
+begin_timed(SetScan *scan)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(scan->from.at));
+	scan->rows = begin_rows(scan, SnapshotSelf, &key, 1);
+}
+
+static void
+end_rows(SetScan *scan)
+{
+	index_endscan(scan->rows);
+	scan->rows = NULL;
+	ExecClearTuple(scan->slot);
+}
+
+/* The next row of the index, whether before the start or not. */
+static bool
+next_of_index(SetScan *scan)
+{
+	if (scan->kind != SET_READY)
+	{
+		if (scan->rows == NULL)
+			begin_timed(scan);
+		return next_row(scan, scan->rows);
+	}
+	for (;;)
+	{
+		if (scan->rows == NULL)
+		{
+			if (!seek_rank(scan))
+				return false;
+			begin_rank(scan);
+		}
+		if (next_row(scan, scan->rows))
+			return true;
+		end_rows(scan);
+		if (scan->rank == PG_INT32_MAX)
+			return false;
+		scan->rank++;
+	}
+}
+
+bool
+set_scan_next(SetScan *scan, EntryKey *key)
+{
+	while (next_of_index(scan))
+	{
+		key->id = *DatumGetUUIDP(attribute(scan, ANUM_ID));
+		key->at = DatumGetTimestampTz(attribute(scan, ANUM_READY_AT));
+		key->rank = scan->kind == SET_READY ? scan->rank : 0;
+		/* Those that share the time of the start come before it by their id. */
+		if (entry_key_compare(key, &scan->from) >= 0)
+			return true;
+	}
+	return false;
+}
+
+void
+set_scan_end(SetScan *scan)
+{
+	if (scan->rows != NULL)
+		end_rows(scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	table_close(scan->rel, NoLock);
+}
