@@ -56,6 +56,7 @@ extern int	dfsmr_audit_interval;
 extern int	dfsmr_debug_sleep_callback;
 extern int	dfsmr_debug_sleep_claim;
 extern int	dfsmr_debug_sleep_refill;
+extern bool dfsmr_debug_lose_notes;
 extern double dfsmr_debug_notify_limit;
 
 /*

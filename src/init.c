@@ -40,6 +40,7 @@ int			dfsmr_audit_interval;
 int			dfsmr_debug_sleep_callback;
 int			dfsmr_debug_sleep_claim;
 int			dfsmr_debug_sleep_refill;
+bool		dfsmr_debug_lose_notes;
 double		dfsmr_debug_notify_limit;
 
 #if PG_VERSION_NUM >= 150000
@@ -125,6 +126,11 @@ define_settings(void)
 	define_debug_sleep("dfsmr.debug_sleep_refill",
 					   "Sleep in the middle of a refill.",
 					   &dfsmr_debug_sleep_refill);
+	DefineCustomBoolVariable("dfsmr.debug_lose_notes",
+							 "Do not tell the board what a commit of this session did.",
+							 "For developers: a defect, for the tests of what repairs it.",
+							 &dfsmr_debug_lose_notes, false,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	DefineCustomRealVariable("dfsmr.debug_notify_limit",
 							 "Fill level of the NOTIFY queue above which publication pauses.",
 							 "For developers: lower it, so that tests need not fill the queue.",

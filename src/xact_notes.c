@@ -614,6 +614,8 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (dfsmr_debug_sleep_callback > 0 && nnotes > 0)
 				pg_usleep(dfsmr_debug_sleep_callback * 1000L);
+			if (dfsmr_debug_lose_notes)
+				nnotes = 0;
 			apply_notes(0, true);
 			apply_flags(noted_board, true);
 			forget_all();
