@@ -27,17 +27,22 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+/* Changes that are kept until they are written together. */
+#define MAX_KEPT 100
+
 /* The table, opened for a run of changes. */
-typedef struct ChangeWriter
+struct ChangeWriter
 {
 	Relation	rel;
 	EState	   *estate;
 	ResultRelInfo *result;
-	TupleTableSlot *slot;
 	Oid			sequence;
 	FullTransactionId xid;
 	const char *role;
-} ChangeWriter;
+	int			nkept;
+	int			nslots;
+	TupleTableSlot *slots[MAX_KEPT];	/* made as they are needed */
+};
 
 static const char *const kind_names[] = {
 	[CHANGE_DEFINE] = "define",
@@ -62,31 +67,37 @@ change_kind_name(ChangeKind kind)
 	return kind_names[kind];
 }
 
-static void
-writer_open(ChangeWriter *writer)
+ChangeWriter *
+change_writer_open(void)
 {
 	const ExtensionOids *oids = extension_oids_required();
+	ChangeWriter *writer = palloc(sizeof(ChangeWriter));
 
 	writer->rel = table_open(oids->change, RowExclusiveLock);
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
 	ExecOpenIndices(writer->result, false);
-	writer->slot = table_slot_create(writer->rel, NULL);
 	writer->sequence = oids->change_seq;
 	writer->xid = GetTopFullTransactionId();
 	writer->role = GetUserNameFromId(GetUserId(), false);
+	writer->nkept = writer->nslots = 0;
+	return writer;
 }
 
-static void
-writer_close(ChangeWriter *writer)
+void
+change_writer_close(ChangeWriter *writer)
 {
-	ExecDropSingleTupleTableSlot(writer->slot);
+	change_writer_flush(writer);
+	for (int i = 0; i < writer->nslots; i++)
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
 	pfree(writer->result);
 	/* The lock stays until the transaction ends, as for any insert. */
 	table_close(writer->rel, NoLock);
+	pfree(writer);
+	xact_note_wake_scheduler();
 }
 
 static void
@@ -111,10 +122,8 @@ set_jsonb(TupleTableSlot *slot, int column, const Jsonb *value)
 }
 
 static void
-fill_slot(ChangeWriter *writer, const Change *change, int64 seq)
+fill_slot(const ChangeWriter *writer, TupleTableSlot *slot, const Change *change, int64 seq)
 {
-	TupleTableSlot *slot = writer->slot;
-
 	ExecClearTuple(slot);
 	/* Columns that a later version of the table may have appended. */
 	memset(slot->tts_isnull, true,
@@ -147,40 +156,66 @@ fill_slot(ChangeWriter *writer, const Change *change, int64 seq)
 	ExecStoreVirtualTuple(slot);
 }
 
-static int64
-writer_append(ChangeWriter *writer, const Change *change)
+/* A slot for one more change: it lives as long as the writer. */
+static TupleTableSlot *
+next_slot(ChangeWriter *writer)
 {
-	MemoryContext caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	if (writer->nkept == MAX_KEPT)
+		change_writer_flush(writer);
+	if (writer->nkept == writer->nslots)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+
+		writer->slots[writer->nslots++] = table_slot_create(writer->rel, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	return writer->slots[writer->nkept++];
+}
+
+int64
+change_writer_append(ChangeWriter *writer, const Change *change)
+{
+	MemoryContext caller;
+	TupleTableSlot *slot = next_slot(writer);
 	int64		seq = nextval_internal(writer->sequence, false);
 
-	fill_slot(writer, change, seq);
-	table_tuple_insert(writer->rel, writer->slot, GetCurrentCommandId(true), 0, NULL);
-	list_free(insert_index_entries(writer->result, writer->slot, writer->estate));
-	ExecClearTuple(writer->slot);
-
+	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	fill_slot(writer, slot, change, seq);
+	ExecMaterializeSlot(slot);
 	MemoryContextSwitchTo(caller);
 	ResetPerTupleExprContext(writer->estate);
 	return seq;
 }
 
-int64
-changelog_write(const Change *change)
+void
+change_writer_flush(ChangeWriter *writer)
 {
-	return changelog_write_many(change, 1);
+	CommandId	cid = GetCurrentCommandId(true);
+	MemoryContext caller;
+
+	if (writer->nkept == 0)
+		return;
+	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	if (writer->nkept == 1)
+		table_tuple_insert(writer->rel, writer->slots[0], cid, 0, NULL);
+	else
+		table_multi_insert(writer->rel, writer->slots, writer->nkept, cid, 0, NULL);
+	for (int i = 0; i < writer->nkept; i++)
+	{
+		list_free(insert_index_entries(writer->result, writer->slots[i], writer->estate));
+		ExecClearTuple(writer->slots[i]);
+	}
+	MemoryContextSwitchTo(caller);
+	ResetPerTupleExprContext(writer->estate);
+	writer->nkept = 0;
 }
 
 int64
-changelog_write_many(const Change *changes, int n)
+changelog_write(const Change *change)
 {
-	ChangeWriter writer;
-	int64		seq = 0;
+	ChangeWriter *writer = change_writer_open();
+	int64		seq = change_writer_append(writer, change);
 
-	if (n <= 0)
-		return 0;
-	writer_open(&writer);
-	for (int i = 0; i < n; i++)
-		seq = writer_append(&writer, &changes[i]);
-	writer_close(&writer);
-	xact_note_wake_scheduler();
+	change_writer_close(writer);
 	return seq;
 }

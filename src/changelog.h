@@ -61,10 +61,16 @@ typedef struct Change
 extern int64 changelog_write(const Change *change);
 
 /*
- * The same for n changes in their order, with the table opened once.  The
- * number of the last one is returned; others may have drawn in between.
+ * The same for a run of changes, with the table opened once.  They are numbered
+ * when they are appended, and written together: when there are many, with
+ * change_writer_flush(), or at the end.
  */
-extern int64 changelog_write_many(const Change *changes, int n);
+typedef struct ChangeWriter ChangeWriter;
+
+extern ChangeWriter *change_writer_open(void);
+extern int64 change_writer_append(ChangeWriter *writer, const Change *change);
+extern void change_writer_flush(ChangeWriter *writer);
+extern void change_writer_close(ChangeWriter *writer);
 
 /* The name of a kind, as stored. */
 extern const char *change_kind_name(ChangeKind kind);

@@ -39,6 +39,8 @@ instance_table_open(InstanceTable *table, LOCKMODE lockmode)
 void
 instance_table_close(InstanceTable *table)
 {
+	if (table->changes != NULL)
+		change_writer_close(table->changes);
 	if (table->target != NULL)
 	{
 		ExecCloseIndices(table->target);
@@ -423,6 +425,22 @@ instance_let_go(InstanceRow *row)
 	row->held = false;
 	row->held_by = NULL;
 	row->held_since = 0;
+}
+
+void
+instance_append_changes(InstanceTable *table, const Change *changes, int n)
+{
+	if (table->changes == NULL)
+		table->changes = change_writer_open();
+	for (int i = 0; i < n; i++)
+		change_writer_append(table->changes, &changes[i]);
+}
+
+void
+instance_flush_changes(InstanceTable *table)
+{
+	if (table->changes != NULL)
+		change_writer_flush(table->changes);
 }
 
 RowImage

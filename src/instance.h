@@ -17,6 +17,7 @@
 #include "dfsmr.h"
 
 #include "access/tableam.h"
+#include "changelog.h"
 #include "executor/executor.h"
 #include "machine.h"
 #include "utils/jsonb.h"
@@ -110,7 +111,10 @@ typedef struct InstanceRow
 	Jsonb	   *data;
 } InstanceRow;
 
-/* The table, opened for a call or for a batch of them. */
+/*
+ * The table, opened for a call or for a batch of them, and the changelog that
+ * goes with it.
+ */
 typedef struct InstanceTable
 {
 	Relation	rel;
@@ -122,9 +126,12 @@ typedef struct InstanceTable
 	ResultRelInfo *target;
 	bool		own_indexes_only;
 	bool		speculative;
+	ChangeWriter *changes;		/* from the first change on */
 } InstanceTable;
 
 extern void instance_table_open(InstanceTable *table, LOCKMODE lockmode);
+
+/* Close it, and write the changes that are still kept. */
 extern void instance_table_close(InstanceTable *table);
 
 /* The latest version of the row, or false. */
@@ -162,6 +169,13 @@ extern InstanceUpdate instance_update(InstanceTable *table, InstanceRow *row, bo
 
 /* The row's claim at most once, if it has one, is over. */
 extern void instance_let_go(InstanceRow *row);
+
+/*
+ * Append changes of rows that were just written, which are still locked.
+ * instance_flush_changes(): all that were appended can be read now.
+ */
+extern void instance_append_changes(InstanceTable *table, const Change *changes, int n);
+extern void instance_flush_changes(InstanceTable *table);
 
 /* The node of a row in its machine; NULL for the aborted node. */
 extern const MachineNode *row_node(const InstanceRow *row, const Machine *machine);

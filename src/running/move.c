@@ -235,7 +235,7 @@ write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
 
 	if (result != INSTANCE_UPDATED)
 		return result;
-	changelog_write_many(journey->changes, journey->n);
+	instance_append_changes(table, journey->changes, journey->n);
 	after = instance_image(row);
 	xact_note_write(before, &after, ended_attempt);
 	return result;
