@@ -72,6 +72,70 @@ CREATE FUNCTION dfsmr.transition(instance uuid, transition text, node_params jso
 COMMENT ON FUNCTION dfsmr.transition(uuid, text, jsonb, integer, text, integer, jsonb, interval, text) IS
     'complete a visit by a transition; returns the node that the instance is in now';
 
+-- The batch forms: one element of each array per item, and one row per item, in
+-- the order given.  Arrays but the first, or the first two, may be left out; a
+-- NULL element is the argument's default.  An item that is refused does not fail
+-- the others: its outcome is the name of the error, and sqlstate, message and
+-- detail are those that the call about one would raise.  Else the sqlstate is
+-- 00000.  Items are worked on in the order of their ids (keys), so that batches
+-- over the same ones do not deadlock.
+-- Errors of the call: 2202E array of several dimensions or of another length,
+-- 22004, 42501, SM001, SM012.
+
+-- start_many: outcome is ok, returned or skipped (if_exists), exists ...
+CREATE FUNCTION dfsmr.start_many(machine text, params jsonb[], ids uuid[] DEFAULT NULL,
+                                 priorities integer[] DEFAULT NULL,
+                                 delays interval[] DEFAULT NULL, keys text[] DEFAULT NULL,
+                                 if_exists text DEFAULT 'error', lanes text[] DEFAULT NULL,
+                                 parents uuid[] DEFAULT NULL, data jsonb[] DEFAULT NULL)
+    RETURNS TABLE (item integer, instance uuid, outcome text, sqlstate text, message text,
+                   detail text)
+    AS 'MODULE_PATHNAME', 'dfsmr_start_many'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT COST 10000 ROWS 100;
+COMMENT ON FUNCTION dfsmr.start_many(text, jsonb[], uuid[], integer[], interval[], text[], text, text[], uuid[], jsonb[]) IS
+    'start many instances of a machine; returns a row with the outcome for each';
+
+-- transition_many: outcome is ok, repeated (the recorded answer), stale_visit ...
+-- An item about an instance that an earlier item is about, too, is judged by what
+-- that one has done.
+CREATE FUNCTION dfsmr.transition_many(instances uuid[], transitions text[],
+                                      visits integer[] DEFAULT NULL,
+                                      attempts integer[] DEFAULT NULL,
+                                      node_params jsonb[] DEFAULT NULL,
+                                      data jsonb[] DEFAULT NULL, delays interval[] DEFAULT NULL,
+                                      notes text[] DEFAULT NULL, client text DEFAULT NULL)
+    RETURNS TABLE (item integer, instance uuid, outcome text, sqlstate text, message text,
+                   detail text, node text, prev_node text, visit integer)
+    AS 'MODULE_PATHNAME', 'dfsmr_transition_many'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT COST 10000 ROWS 100;
+COMMENT ON FUNCTION dfsmr.transition_many(uuid[], text[], integer[], integer[], jsonb[], jsonb[], interval[], text[], text) IS
+    'complete many visits; returns a row with the outcome for each';
+
+-- transition_and_ready: transition_many(), then ready(), in one call: the round
+-- of a worker.  First a row for each item, with its number and outcome; instance,
+-- node, prev_node and visit say where it is now.  Then a row for each task, whose
+-- item is NULL.  It waits only if no item moved an instance: what is completed is
+-- not held back until something else comes.
+CREATE FUNCTION dfsmr.transition_and_ready(client text, instances uuid[], transitions text[],
+                                           visits integer[] DEFAULT NULL,
+                                           attempts integer[] DEFAULT NULL,
+                                           node_params jsonb[] DEFAULT NULL,
+                                           data jsonb[] DEFAULT NULL,
+                                           delays interval[] DEFAULT NULL,
+                                           notes text[] DEFAULT NULL,
+                                           machine text DEFAULT NULL, node text DEFAULT NULL,
+                                           max integer DEFAULT 1, wait interval DEFAULT '0')
+    RETURNS TABLE (item integer, outcome text, sqlstate text, message text, detail text,
+                   instance uuid, machine text, version integer, node text, visit integer,
+                   attempt integer, deliveries integer, client text, claimed_at timestamptz,
+                   expires_at timestamptz, priority integer, key text, lane text, parent uuid,
+                   params jsonb, node_params jsonb, data jsonb, prev_node text,
+                   prev_transition text, transitions text[], started_at timestamptz)
+    AS 'MODULE_PATHNAME', 'dfsmr_transition_and_ready'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT COST 10000 ROWS 100;
+COMMENT ON FUNCTION dfsmr.transition_and_ready(text, uuid[], text[], integer[], integer[], jsonb[], jsonb[], interval[], text[], text, text, integer, interval) IS
+    'complete many visits and claim the next tasks: outcomes first, then tasks';
+
 -- relinquish: gives a task back unworked; it counts neither as an attempt nor
 -- as a retry.  delay is how long nobody is offered it.
 -- Errors: SM002, SM004, SM007, SM009, SM010 no such lease, 22023, 42501, SM012.

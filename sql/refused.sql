@@ -87,6 +87,9 @@ INSERT INTO calls (call) VALUES
 ('signal(''m'', repeat(''k'', 1000000), ''ok'')'),
 ('move(''00000000-0000-0000-0000-00000000000a'', repeat(''n'', 1000000), ''r'')'),
 ('changes_since(''x'')'), ('changes_since(NULL, 0)'), ('changes_since(NULL, -1)'),
+('start_many(''m'', NULL)'), ('start_many(''x'', ''{}'')'), ('start_many(''m'', ''{"{}"}'', keys => ''{}'')'),
+('transition_many(NULL, ''{}'')'), ('transition_many(''{}'', ''{ok}'')'), ('transition_many(''{}'', NULL)'),
+('transition_and_ready(NULL, ''{}'', ''{}'')'), ('transition_and_ready(''c'', ''{}'', ''{}'', machine => ''x'')'),
 ('tick(''infinity'')'),
 -- Definitions.
 ('define('''')'), ('define(repeat(''['', 10000))'), ('define(repeat(''x'', 300000))'),

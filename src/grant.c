@@ -42,8 +42,8 @@ static const struct
 		"may_read,board_leases,board_status,board_time,enforce,enforce_report}"},
 	{PRIVILEGE_SIGNAL, "{signal}"},
 	{PRIVILEGE_WORK,
-		"{ready,transition,relinquish,heartbeat}"},
-	{PRIVILEGE_START, "{start}"},
+		"{ready,transition,transition_many,transition_and_ready,relinquish,heartbeat}"},
+	{PRIVILEGE_START, "{start,start_many}"},
 	{PRIVILEGE_ADMIN,
 		"{define,move,abort,pause,resume,tick,"
 		"grant_read,grant_signal,grant_work,grant_start,grant_admin,"

@@ -31,6 +31,7 @@ instance_table_open(InstanceTable *table, LOCKMODE lockmode)
 	const ExtensionOids *oids = extension_oids_required();
 
 	memset(table, 0, sizeof(*table));
+	table->context = CurrentMemoryContext;
 	table->rel = table_open(oids->instance, lockmode);
 	table->pkey = index_open(oids->instance_pkey, AccessShareLock);
 	table->read_slot = table_slot_create(table->rel, NULL);
@@ -177,10 +178,13 @@ instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hin
 static void
 prepare_writing(InstanceTable *table, bool speculative)
 {
-	const ExtensionOids *oids = extension_oids_required();
+	const ExtensionOids *oids;
+	MemoryContext caller;
 
 	if (table->target != NULL && (table->speculative || !speculative))
 		return;
+	oids = extension_oids_required();
+	caller = MemoryContextSwitchTo(table->context);
 	if (table->target != NULL)
 	{
 		ExecCloseIndices(table->target);
@@ -203,6 +207,7 @@ prepare_writing(InstanceTable *table, bool speculative)
 			index != oids->instance_timer)
 			table->own_indexes_only = false;
 	}
+	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -431,7 +436,12 @@ void
 instance_append_changes(InstanceTable *table, const Change *changes, int n)
 {
 	if (table->changes == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
+
 		table->changes = change_writer_open();
+		MemoryContextSwitchTo(caller);
+	}
 	for (int i = 0; i < n; i++)
 		change_writer_append(table->changes, &changes[i]);
 }

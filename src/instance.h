@@ -117,6 +117,7 @@ typedef struct InstanceRow
  */
 typedef struct InstanceTable
 {
+	MemoryContext context;		/* in which it was opened */
 	Relation	rel;
 	Relation	pkey;
 	TupleTableSlot *read_slot;

@@ -42,41 +42,107 @@ optional_uuid_argument(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_UUID_P(argno);
 }
 
+Refusal
+judge_object(Datum datum, const char *name, Jsonb **object)
+{
+	*object = DatumGetJsonbP(datum);
+	if (JB_ROOT_IS_OBJECT(*object))
+		return NO_REFUSAL;
+	return (Refusal) {
+		.sqlstate = DFSMR_INVALID_PARAMS,
+		.message = psprintf("argument \"%s\" must be a JSON object", name),
+		.hint = "Write for example '{\"name\": \"value\"}'.",
+	};
+}
+
 Jsonb *
 object_argument(FunctionCallInfo fcinfo, int argno, const char *name, bool optional)
 {
-	Jsonb	   *jsonb;
+	Jsonb	   *object;
+	Refusal		refusal;
 
 	if (PG_ARGISNULL(argno) && optional)
 		return NULL;
 	require_argument(fcinfo, argno, name);
-	jsonb = PG_GETARG_JSONB_P(argno);
-	if (!JB_ROOT_IS_OBJECT(jsonb))
-		ereport(ERROR,
-				(errcode(DFSMR_INVALID_PARAMS),
-				 errmsg("argument \"%s\" must be a JSON object", name),
-				 errhint("Write for example '{\"name\": \"value\"}'.")));
-	return jsonb;
+	refusal = judge_object(PG_GETARG_DATUM(argno), name, &object);
+	if (refused(refusal))
+		raise_refusal(refusal);
+	return object;
+}
+
+Jsonb *
+empty_object(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+}
+
+/*
+ * The server raises an ERROR when it is to add an interval that leads out of
+ * its time; so that is judged beforehand, with a year to spare.  *sum is where
+ * it leads, in microseconds, roughly.
+ */
+static bool
+leads_too_far(const Interval *interval, TimestampTz now, double *sum)
+{
+	const double year = 366.0 * USECS_PER_DAY;
+	double		parts[] = {
+		interval->time,
+		(double) interval->day * USECS_PER_DAY,
+		(double) interval->month * 31 * USECS_PER_DAY,
+	};
+	double		ahead = 0;
+	double		back = 0;
+
+	for (size_t i = 0; i < lengthof(parts); i++)
+	{
+		if (parts[i] > 0)
+			ahead += parts[i];
+		else
+			back -= parts[i];
+	}
+	*sum = ahead - back;
+	return ahead > (double) END_TIMESTAMP - now - year ||
+		back > (double) now - MIN_TIMESTAMP - year;
+}
+
+Refusal
+judge_delay(Datum datum, const char *name, TimestampTz now, int64 *usecs)
+{
+	double		sum;
+	bool		too_far = leads_too_far(DatumGetIntervalP(datum), now, &sum);
+	bool		negative = sum < 0;
+
+	*usecs = 0;
+	if (!too_far)
+	{
+		*usecs = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														 TimestampTzGetDatum(now), datum)) - now;
+		negative = *usecs < 0;
+	}
+	if (negative)
+		return (Refusal) {
+			.sqlstate = ERRCODE_INVALID_PARAMETER_VALUE,
+			.message = psprintf("argument \"%s\" must not be negative", name),
+		};
+	if (too_far)
+		return (Refusal) {
+			.sqlstate = ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+			.message = psprintf("argument \"%s\" is out of range", name),
+		};
+	return NO_REFUSAL;
 }
 
 int64
 interval_argument(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz now)
 {
-	TimestampTz then;
+	Refusal		refusal;
+	int64		usecs;
 
 	require_argument(fcinfo, argno, name);
-	then = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(now),
-												   PG_GETARG_DATUM(argno)));
-	if (then < now)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must not be negative", name)));
-	if (TIMESTAMP_NOT_FINITE(then))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("argument \"%s\" is out of range", name)));
-	return then - now;
+	refusal = judge_delay(PG_GETARG_DATUM(argno), name, now, &usecs);
+	if (refused(refusal))
+		raise_refusal(refusal);
+	return usecs;
 }
 
 int
@@ -201,6 +267,13 @@ raise_stale_lease(const InstanceRow *row, int attempt)
 			(errcode(DFSMR_STALE_LEASE),
 			 errmsg("nobody holds a lease of instance %s", uuid_string(&row->id)),
 			 errdetail("The instance is at node \"%s\", visit %d.", row->node, row->visit)));
+}
+
+void
+put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	values[column] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
 Datum

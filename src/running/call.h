@@ -36,6 +36,16 @@ extern Jsonb *object_argument(FunctionCallInfo fcinfo, int argno, const char *na
 extern int64 interval_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 							   TimestampTz now);
 
+/*
+ * The same of a value that is not NULL, judged: the refusal, if there is one,
+ * is what the functions above raise.
+ */
+extern Refusal judge_object(Datum datum, const char *name, Jsonb **object);
+extern Refusal judge_delay(Datum datum, const char *name, TimestampTz now, int64 *usecs);
+
+/* {} */
+extern Jsonb *empty_object(void);
+
 /* An integer; fallback for NULL. */
 extern int	int_argument(FunctionCallInfo fcinfo, int argno, int fallback);
 
@@ -66,6 +76,9 @@ extern char *list_transitions(const MachineNode *node);
 extern bool visit_may_be_missing(const InstanceRow *row);
 
 extern char *uuid_string(const pg_uuid_t *id);
+
+/* Set a column of a result; NULL is NULL. */
+extern void put_text(Datum *values, bool *nulls, int column, const char *text);
 
 /* Return a set of one row. */
 extern Datum return_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);

@@ -23,20 +23,28 @@
 #include "running/call.h"
 #include "running/recorded_answer.h"
 
-/* Where the leased row was seen last. */
-static bool
-lease_hint(Board *board, const pg_uuid_t *instance, ItemPointer tid)
-{
-	Lease	   *lease;
-	bool		found;
+/* The board's lock is not held for longer than this many look-ups take. */
+#define HINTS_AT_A_TIME 64
 
-	LWLockAcquire(board->lock, LW_SHARED);
-	lease = lease_find(board, instance);
-	found = lease != NULL;
-	if (found)
-		*tid = lease->tid;
-	LWLockRelease(board->lock);
-	return found;
+void
+completion_hints(Board *board, const pg_uuid_t *const *instances, int n, ItemPointerData *hints)
+{
+	for (int i = 0; i < n;)
+	{
+		int			end = Min(n, i + HINTS_AT_A_TIME);
+
+		LWLockAcquire(board->lock, LW_SHARED);
+		for (; i < end; i++)
+		{
+			Lease	   *lease = instances[i] != NULL ? lease_find(board, instances[i]) : NULL;
+
+			if (lease != NULL)
+				hints[i] = lease->tid;
+			else
+				ItemPointerSetInvalid(&hints[i]);
+		}
+		LWLockRelease(board->lock);
+	}
 }
 
 /* Fill in from the claim of this visit what the caller did not say. */
@@ -115,9 +123,6 @@ judge(const Completion *said, const InstanceRow *row, const Machine **machine,
 CompletionVerdict
 complete(Board *board, InstanceTable *table, Completion *said, CompletionAnswer *answer)
 {
-	ItemPointerData hint;
-	bool		hinted = lease_hint(board, said->instance, &hint);
-
 	memset(answer, 0, sizeof(*answer));
 	for (;;)
 	{
@@ -127,9 +132,12 @@ complete(Board *board, InstanceTable *table, Completion *said, CompletionAnswer 
 		const MachineEdge *edge;
 		CompletionVerdict verdict;
 
-		if (!instance_fetch_hinted(table, said->instance, hinted ? &hint : NULL, &row))
+		if (!instance_fetch_hinted(table, said->instance, &said->hint, &row))
 			return refuse(answer, refusal_unknown_instance(said->instance));
-		hinted = false;
+		ItemPointerSetInvalid(&said->hint);
+		/* An earlier change of this very call may be what is repeated. */
+		if (row.own_write)
+			instance_flush_changes(table);
 		verdict = judge(said, &row, &machine, &node, &edge, answer);
 		if (verdict != COMPLETION_DONE)
 			return verdict;

@@ -21,6 +21,7 @@ typedef struct Completion
 	int			visit;			/* 0: not given */
 	const char *client;			/* NULL: not given */
 	int			attempt;		/* 0: not given */
+	ItemPointerData hint;		/* where the row may be, or invalid */
 	Move		move;			/* client and attempt are filled in from above */
 } Completion;
 
@@ -38,6 +39,10 @@ typedef struct CompletionAnswer
 	int			visit;
 	Refusal		refusal;		/* when it was refused, instead of the above */
 } CompletionAnswer;
+
+/* Where the board saw the leased rows of these instances last. */
+extern void completion_hints(Board *board, const pg_uuid_t *const *instances, int n,
+							 ItemPointerData *hints);
 
 /*
  * Judge the completion by the latest state of the instance and, if it holds,

@@ -1,40 +1,44 @@
 /*-------------------------------------------------------------------------
  *
  * start.c
- *	  start(): a new instance at the start node.
+ *	  Starting an instance; and start(), which starts one.
  *
  *-------------------------------------------------------------------------
  */
 #include "dfsmr.h"
 
-#include "machine_cache.h"
+#include "running/start.h"
+
 #include "running/call.h"
 #include "running/move.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-typedef enum IfExists
-{
-	IF_EXISTS_ERROR,
-	IF_EXISTS_RETURN,
-	IF_EXISTS_SKIP
-} IfExists;
-
 PG_FUNCTION_INFO_V1(dfsmr_start);
 
 /*
  * A UUID of version 7 (RFC 9562, method 3): milliseconds since 1970 in the
  * first 48 bits, the fraction of a millisecond in the 12 bits of rand_a, 62
- * random bits.
+ * random bits.  Those of one session only grow: instances that are ready at the
+ * same time come in the order in which they were started.
  */
-static void
-generate_uuid_v7(pg_uuid_t *id)
+void
+generate_instance_id(pg_uuid_t *id)
 {
+	static uint64 last = 0;
 	int64		usecs = GetCurrentTimestamp() +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-	uint64		msecs = usecs / 1000;
-	uint32		fraction = (usecs % 1000) * 4096 / 1000;
+	uint64		stamp = (uint64) (usecs / 1000) << 12 | (usecs % 1000) * 4096 / 1000;
+	uint64		msecs;
+	uint32		fraction;
+
+	/* Not for ever, should the clock be set back. */
+	if (stamp <= last && last - stamp < (uint64) 1000 << 12)
+		stamp = last + 1;
+	last = stamp;
+	msecs = stamp >> 12;
+	fraction = stamp & 0xfff;
 
 	if (!pg_strong_random(&id->data[8], 8))
 		ereport(ERROR,
@@ -47,7 +51,7 @@ generate_uuid_v7(pg_uuid_t *id)
 	id->data[8] = 0x80 | (id->data[8] & 0x3f);
 }
 
-static IfExists
+IfExists
 if_exists_argument(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *text = text_argument(fcinfo, argno, "if_exists", DFSMR_NAME_MAX);
@@ -64,62 +68,132 @@ if_exists_argument(FunctionCallInfo fcinfo, int argno)
 			 errhint("Say error, return or skip.")));
 }
 
-pg_noreturn static void
-raise_exists(const InstanceRow *row, const InstanceRow *existing)
+Refusal
+judge_priority(int priority)
 {
-	if (memcmp(&row->id, &existing->id, UUID_LEN) == 0)
-		ereport(ERROR,
-				(errcode(DFSMR_EXISTS),
-				 errmsg("instance %s already exists", uuid_string(&row->id))));
-	ereport(ERROR,
-			(errcode(DFSMR_EXISTS),
-			 errmsg("machine \"%s\" already has an instance with key \"%s\"",
-					row->machine, row->key),
-			 errdetail("Instance %s is at node \"%s\".", uuid_string(&existing->id), existing->node),
-			 errhint("Pass if_exists => 'return' or 'skip', or change key_reuse in the machine.")));
+	if (priority != PG_INT32_MIN)
+		return NO_REFUSAL;
+	return (Refusal) {
+		.sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+		.message = "argument \"priority\" is out of range",
+	};
 }
 
-/* The row as the arguments describe it, put into the start node. */
-static void
-build_row(FunctionCallInfo fcinfo, const MachineInfo *info, TimestampTz now, InstanceRow *row)
+static Refusal
+refusal_exists(const InstanceRow *row, const InstanceRow *existing)
 {
-	pg_uuid_t  *id = optional_uuid_argument(fcinfo, 2);
-	pg_uuid_t  *parent = optional_uuid_argument(fcinfo, 8);
-	Move		move = {.now = now};
+	if (memcmp(&row->id, &existing->id, UUID_LEN) == 0)
+		return (Refusal) {
+			.sqlstate = DFSMR_EXISTS,
+			.message = psprintf("instance %s already exists", uuid_string(&row->id)),
+		};
+	return (Refusal) {
+		.sqlstate = DFSMR_EXISTS,
+		.message = psprintf("machine \"%s\" already has an instance with key \"%s\"",
+							row->machine, row->key),
+		.detail = psprintf("Instance %s is at node \"%s\".",
+						   uuid_string(&existing->id), existing->node),
+		.hint = "Pass if_exists => 'return' or 'skip', or change key_reuse in the machine.",
+	};
+}
+
+/* The row as it is asked for, put into the start node. */
+static void
+build_row(const StartRequest *request, const MachineInfo *info, InstanceRow *row)
+{
+	Move		move = {.now = request->now, .delay = request->delay};
 
 	memset(row, 0, sizeof(*row));
-	if (id != NULL)
-		row->id = *id;
-	else
-		generate_uuid_v7(&row->id);
+	row->id = request->id;
 	row->machine = info->name;
 	row->version = info->current;
-	row->params = object_argument(fcinfo, 1, "params", false);
-	row->data = object_argument(fcinfo, 9, "data", true);
-	if (row->data == NULL)
-		row->data = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	row->node_params = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	if (!PG_ARGISNULL(3))
-	{
-		int			priority = PG_GETARG_INT32(3);
-
-		if (priority == PG_INT32_MIN)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("argument \"priority\" is out of range")));
-		row->own_priority = true;
-		row->neg_priority = -priority;
-	}
-	move.delay = interval_argument(fcinfo, 4, "delay", now);
+	row->params = request->params;
+	row->data = request->data != NULL ? request->data : request->no_object;
+	row->node_params = request->no_object;
+	row->own_priority = request->has_priority;
+	row->neg_priority = -request->priority;
 	move.has_delay = move.delay > 0;
-	row->key = optional_text_argument(fcinfo, 5, "key", KEY_MAX);
+	row->key = request->key;
 	row->key_held = row->key != NULL;
-	row->lane = optional_text_argument(fcinfo, 7, "lane", LANE_MAX);
-	row->has_parent = parent != NULL;
-	if (parent != NULL)
-		row->parent = *parent;
-	row->started_at = now;
+	row->lane = request->lane;
+	row->has_parent = request->parent != NULL;
+	if (row->has_parent)
+		row->parent = *request->parent;
+	row->started_at = request->now;
 	move_into_start(row, info->machine, &move);
+}
+
+/* What comes of it when another instance has the id or the key. */
+static StartVerdict
+meet(const InstanceRow *row, const InstanceRow *existing, IfExists if_exists,
+	 StartAnswer *answer)
+{
+	if (if_exists == IF_EXISTS_ERROR || strcmp(existing->machine, row->machine) != 0)
+	{
+		answer->refusal = refusal_exists(row, existing);
+		return START_REFUSED;
+	}
+	if (if_exists == IF_EXISTS_SKIP)
+		return START_SKIPPED;
+	answer->instance = existing->id;
+	return START_RETURNED;
+}
+
+StartVerdict
+start_instance(InstanceTable *table, const MachineInfo *info, const StartRequest *request,
+			   IfExists if_exists, StartAnswer *answer)
+{
+	InstanceRow row;
+	InstanceRow existing = {.machine = ""};	/* whose id or key it is already */
+	RowImage	after;
+	Change		change = {.kind = CHANGE_START};
+
+	memset(answer, 0, sizeof(*answer));
+	build_row(request, info, &row);
+	/* Only an id or a key of the caller's can meet another row. */
+	if (!instance_insert(table, &row,
+						 row.key != NULL || request->own_id ? &existing : NULL))
+		return meet(&row, &existing, if_exists, answer);
+
+	change.machine = row.machine;
+	change.version = row.version;
+	change.instance = &row.id;
+	change.key = row.key;
+	change.visit = row.visit;
+	change.node = row.node;
+	change.data = request->data;
+	instance_append_changes(table, &change, 1);
+	after = instance_image(&row);
+	xact_note_write(NULL, &after, 0);
+	answer->instance = row.id;
+	return START_DONE;
+}
+
+static void
+read_request(FunctionCallInfo fcinfo, TimestampTz now, StartRequest *request)
+{
+	pg_uuid_t  *id = optional_uuid_argument(fcinfo, 2);
+	Refusal		refusal;
+
+	memset(request, 0, sizeof(*request));
+	request->now = now;
+	request->no_object = empty_object();
+	request->params = object_argument(fcinfo, 1, "params", false);
+	request->own_id = id != NULL;
+	if (id != NULL)
+		request->id = *id;
+	else
+		generate_instance_id(&request->id);
+	request->has_priority = !PG_ARGISNULL(3);
+	request->priority = int_argument(fcinfo, 3, 0);
+	refusal = judge_priority(request->priority);
+	if (refused(refusal))
+		raise_refusal(refusal);
+	request->delay = interval_argument(fcinfo, 4, "delay", now);
+	request->key = optional_text_argument(fcinfo, 5, "key", KEY_MAX);
+	request->lane = optional_text_argument(fcinfo, 7, "lane", LANE_MAX);
+	request->parent = optional_uuid_argument(fcinfo, 8);
+	request->data = object_argument(fcinfo, 9, "data", true);
 }
 
 /*
@@ -133,43 +207,21 @@ dfsmr_start(PG_FUNCTION_ARGS)
 	char	   *name = text_argument(fcinfo, 0, "machine", DFSMR_NAME_MAX);
 	IfExists	if_exists = if_exists_argument(fcinfo, 6);
 	const MachineInfo *info;
+	StartRequest request;
+	StartAnswer *answer = palloc(sizeof(StartAnswer));
+	StartVerdict verdict;
 	InstanceTable table;
-	InstanceRow row;
-	InstanceRow existing = {.machine = ""};	/* whose id or key it is already */
-	bool		inserted;
 
 	privilege_require(name, PRIVILEGE_START | PRIVILEGE_ADMIN);
 	info = machine_info_required(name);
-	build_row(fcinfo, info, board_now(board), &row);
+	read_request(fcinfo, board_now(board), &request);
 
 	instance_table_open(&table, RowExclusiveLock);
-	/* Only an id or a key of the caller's can meet another row. */
-	inserted = instance_insert(&table, &row,
-							   row.key != NULL || !PG_ARGISNULL(2) ? &existing : NULL);
-	if (inserted)
-	{
-		Change		change = {
-			.kind = CHANGE_START,
-			.machine = row.machine,
-			.version = row.version,
-			.instance = &row.id,
-			.key = row.key,
-			.visit = row.visit,
-			.node = row.node,
-			.data = PG_ARGISNULL(9) ? NULL : row.data,
-		};
-		RowImage	after = instance_image(&row);
-
-		changelog_write(&change);
-		xact_note_write(NULL, &after, 0);
-	}
+	verdict = start_instance(&table, info, &request, if_exists, answer);
 	instance_table_close(&table);
-
-	if (inserted)
-		PG_RETURN_UUID_P(memcpy(palloc(UUID_LEN), &row.id, UUID_LEN));
-	if (if_exists == IF_EXISTS_ERROR || strcmp(existing.machine, row.machine) != 0)
-		raise_exists(&row, &existing);
-	if (if_exists == IF_EXISTS_SKIP)
+	if (verdict == START_REFUSED)
+		raise_refusal(answer->refusal);
+	if (verdict == START_SKIPPED)
 		PG_RETURN_NULL();
-	PG_RETURN_UUID_P(memcpy(palloc(UUID_LEN), &existing.id, UUID_LEN));
+	PG_RETURN_UUID_P(&answer->instance);
 }

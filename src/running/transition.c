@@ -56,6 +56,7 @@ dfsmr_transition(PG_FUNCTION_ARGS)
 	bool		nulls[4] = {false};
 
 	read_completion(fcinfo, &said, board_now(board));
+	completion_hints(board, &said.instance, 1, &said.hint);
 	instance_table_open(&table, RowExclusiveLock);
 	if (complete(board, &table, &said, &answer) == COMPLETION_REFUSED)
 		raise_refusal(answer.refusal);
