@@ -4,20 +4,27 @@
 Sessions start, claim, complete, give back, let leases run out, move, abort,
 pause; in transactions that commit, roll back, roll back to a savepoint or are
 prepared, at all isolation levels; and are cancelled and terminated meanwhile.
-When it goes quiet, with the audit switched off:
+With --kills, backends, the scheduler and the launcher are killed instead, as by
+kill -9, and each time the server starts anew.  When it goes quiet, with the
+audit switched off:
 
   - every ready row is claimable within a second,
   - no waiter sleeps beside work,
-  - the board and the heap agree: the audit, switched on, repairs nothing,
-  - every acknowledged completion is in the changelog once, and no visit was
-    completed twice.
+  - the board and the heap agree: the audit, switched on, repairs nothing, nor
+    does it while the calls go on,
+  - every instance that was started is there, every acknowledged completion is
+    in the changelog once, and no visit was completed twice,
+  - who followed the changelog meanwhile has every change once.
 
 Connects by the PG* variables, as a superuser, to a database that has the
-extension.  Usage: stress.py [SECONDS [SESSIONS [SEED]]]
+extension.  To kill, it has to run on the server's machine, as its user.
 """
 
+import argparse
 import json
+import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -25,9 +32,14 @@ import time
 import psycopg
 from psycopg import errors
 
-SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10
-SESSIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 12
-SEED = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
+options = argparse.ArgumentParser(description="Random calls by many sessions.")
+options.add_argument("--seconds", type=float, default=10, help="how long (default: 10)")
+options.add_argument("--sessions", type=int, default=12, help="how many (default: 12)")
+options.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+options.add_argument("--kills", type=int, default=0,
+                     help="go on until so many processes were killed")
+options = options.parse_args()
+SEED = options.seed
 
 MACHINE = """
 id: {name}
@@ -52,25 +64,29 @@ nodes:
     transitions: {{ok: b, drop: done}}
   done: {{final: true}}
 """
-MACHINES = ["stress1", "stress2"]
+# Their nodes are more than the smallest board has sets for.
+MACHINES = ["stress1", "stress2", "stress3"]
 WAYS = {"a": ["ok", "again", "later", "delayed", "park"], "b": ["done", "back", "back"]}
 
 stop = threading.Event()
 lock = threading.Lock()
+started = []                # instances whose start committed
 acknowledged = []           # (instance, visit) of completions that committed
 unexpected = []             # errors that nobody should see
 nprepared = 0
 
 
-def connect():
-    # Also when this session was terminated a moment ago.
-    for _ in range(100):
+def connect(name="stress"):
+    # Also when the session was terminated, or the server killed, a moment ago.
+    deadline = time.time() + 60
+    while True:
         try:
-            return psycopg.connect("", autocommit=True, application_name="stress",
+            return psycopg.connect("", autocommit=True, application_name=name,
                                    prepare_threshold=None)
         except psycopg.OperationalError:
+            if time.time() > deadline:
+                raise
             time.sleep(0.05)
-    raise RuntimeError("cannot connect")
 
 
 class Session(threading.Thread):
@@ -80,7 +96,14 @@ class Session(threading.Thread):
         self.client = f"client{number}"
         self.connection = connect()
         self.cursor = self.connection.cursor()
+        self.forget()
+
+    def forget(self):
         self.pending = []       # completions of the open transaction
+        self.pending_starts = []
+
+    def pending_now(self):
+        return list(self.pending), list(self.pending_starts)
 
     def call(self, sql, *args):
         self.cursor.execute(sql, args)
@@ -91,10 +114,12 @@ class Session(threading.Thread):
     def start_one(self):
         r = self.random
         key = f"k{r.randrange(30)}" if r.random() < 0.5 else None
-        self.call("SELECT dfsmr.start(%s, '{}', key => %s, if_exists => %s, priority => %s,"
-                  " delay => %s)", r.choice(MACHINES), key,
-                  r.choice(["return", "skip"]), r.choice([None, None, 0, 7]),
-                  r.choice(["0", "0", "20ms"]))
+        (instance,), = self.call("SELECT dfsmr.start(%s, '{}', key => %s, if_exists => %s, priority => %s,"
+                                 " delay => %s)", r.choice(MACHINES), key,
+                                 r.choice(["return", "skip"]), r.choice([None, None, 0, 7]),
+                                 r.choice(["0", "0", "20ms"]))
+        if instance is not None:
+            self.pending_starts.append(instance)
 
     def work(self):
         r = self.random
@@ -160,18 +185,18 @@ class Session(threading.Thread):
         self.call(f"BEGIN ISOLATION LEVEL {level}")
         for _ in range(r.randrange(1, 5)):
             if r.random() < 0.4:
-                kept = list(self.pending)
+                kept = self.pending_now()
                 self.call("SAVEPOINT s")
                 try:
                     self.something()
                 except psycopg.Error as error:
                     self.judge(error)
                     self.call("ROLLBACK TO s")
-                    self.pending = kept
+                    self.pending, self.pending_starts = kept
                 else:
                     if r.random() < 0.5:
                         self.call("ROLLBACK TO s")
-                        self.pending = kept
+                        self.pending, self.pending_starts = kept
                     else:
                         self.call("RELEASE s")
             else:
@@ -207,19 +232,20 @@ class Session(threading.Thread):
                         self.reconnect()
             if end == "COMMIT":
                 self.acknowledge()
-        self.pending = []
+        self.forget()
 
     def acknowledge(self):
         with lock:
             acknowledged.extend(self.pending)
-        self.pending = []
+            started.extend(self.pending_starts)
+        self.forget()
 
     # -- failures
 
     def judge(self, error):
         """Which errors are the sessions' own doing?"""
         expected = ("SM002", "SM003", "SM004", "SM007", "SM008", "SM010", "40P01", "57014",
-                    "57P01", "40001", "25P02", "55P03", None)
+                    "57P01", "57P02", "57P03", "40001", "25P02", "55P03", None)
         if error.sqlstate not in expected:
             with lock:
                 unexpected.append(f"{error.sqlstate} {error}")
@@ -234,7 +260,7 @@ class Session(threading.Thread):
 
     def run(self):
         while not stop.is_set():
-            self.pending = []
+            self.forget()
             try:
                 if self.random.random() < 0.5:
                     self.something()
@@ -259,13 +285,83 @@ class Trouble(threading.Thread):
 
     def run(self):
         r = random.Random(SEED)
-        connection = psycopg.connect("", autocommit=True, application_name="trouble")
+        connection = connect("trouble")
         while not stop.is_set():
             time.sleep(r.random() * 0.1)
             what = "pg_cancel_backend" if r.random() < 0.8 else "pg_terminate_backend"
             connection.execute(f"SELECT {what}(pid) FROM pg_stat_activity"
                                " WHERE application_name = 'stress' AND state <> 'idle'"
                                " ORDER BY random() LIMIT 1")
+        connection.close()
+
+
+class Killer(threading.Thread):
+    """Kills processes, in the middle of what they do, and the server with them."""
+
+    VICTIMS = ["backend_type = 'client backend' AND state <> 'idle'"] * 3 + [
+        "backend_type = 'dfsmr scheduler'", "backend_type = 'dfsmr launcher'"]
+
+    def __init__(self):
+        super().__init__()
+        self.killed = 0
+
+    def victim(self, connection, which):
+        row = connection.execute("SELECT pid FROM pg_stat_activity WHERE " + which +
+                                 " AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1").fetchone()
+        return row[0] if row else None
+
+    def run(self):
+        r = random.Random(SEED)
+        while self.killed < options.kills:
+            connection = connect("killer")
+            try:
+                time.sleep(0.2 + r.random() * 0.6)
+                pid = self.victim(connection, r.choice(self.VICTIMS))
+                if pid is None:
+                    continue
+                os.kill(pid, signal.SIGKILL)
+                self.killed += 1
+                # The server has noticed when it ends this session too.
+                connection.execute("SELECT pg_sleep(60)")
+            except psycopg.Error:
+                pass
+            finally:
+                connection.close()
+
+
+class Follower(threading.Thread):
+    """Follows the changelog; a lost connection goes on from its cursor."""
+
+    def __init__(self):
+        super().__init__()
+        self.cursor = None
+        self.seen = []
+        self.finish = threading.Event()
+
+    def read(self, connection):
+        rows = connection.execute("SELECT seq, cursor FROM dfsmr.changes_since(%s, 200)",
+                                  (self.cursor,)).fetchall()
+        self.seen.extend(seq for seq, _ in rows)
+        if rows:
+            self.cursor = rows[-1][1]
+        return len(rows)
+
+    def run(self):
+        connection = connect("follower")
+        while True:
+            last = self.finish.is_set()
+            try:
+                if self.read(connection) == 0:
+                    if last:
+                        break
+                    time.sleep(0.01)
+            except psycopg.Error as error:
+                if not connection.closed:
+                    with lock:
+                        unexpected.append(f"the follower: {error.sqlstate} {error}")
+                    break
+                connection.close()
+                connection = connect("follower")
         connection.close()
 
 
@@ -360,9 +456,15 @@ def check_no_sleeper(connection):
           f"{len(set(got))} tasks after {took:.2f} s")
 
 
-def check_audit(connection):
-    connection.execute("ALTER SYSTEM SET dfsmr.audit_interval = 1")
+def set_audit(connection, interval):
+    connection.execute(f"ALTER SYSTEM SET dfsmr.audit_interval = {interval}")
     connection.execute("SELECT pg_reload_conf()")
+
+
+def check_audit(connection):
+    set_audit(connection, 1)
+    load(1, [])
+    check(quiet(connection), "it came to rest again")
     connection.execute("SELECT dfsmr.ready('judge', max => 1)")
     audits, = connection.execute("SELECT used FROM dfsmr.status WHERE item = 'audits'").fetchone()
     deadline = time.time() + 20
@@ -375,11 +477,14 @@ def check_audit(connection):
     repairs, = connection.execute("SELECT used FROM dfsmr.status"
                                   " WHERE item = 'repairs by the audit'").fetchone()
     check(repairs == 0, "the audit had nothing to repair", f"{repairs} repairs")
-    connection.execute("ALTER SYSTEM RESET dfsmr.audit_interval")
-    connection.execute("SELECT pg_reload_conf()")
+    set_audit(connection, 0)
 
 
-def check_changelog(connection):
+def check_changelog(connection, followed):
+    missing, = connection.execute("SELECT count(*) FROM unnest(%s::uuid[]) id"
+                                  " WHERE NOT EXISTS (SELECT FROM dfsmr.instance i WHERE i.id = id.id)",
+                                  (started,)).fetchone()
+    check(missing == 0, f"{len(started)} instances that were started are there", f"{missing} are not")
     twice = connection.execute(
         "SELECT instance, visit, count(*) FROM dfsmr.change"
         " WHERE kind IN ('start', 'transition', 'timer', 'signal', 'move', 'abort')"
@@ -396,23 +501,44 @@ def check_changelog(connection):
     lost = [a for a in acknowledged if a not in logged]
     check(not lost, f"{len(acknowledged)} acknowledged completions are in the changelog",
           f"{len(lost)} are not: {lost[:3]}")
+    check(len(followed) == len(set(followed)), "no change was read twice",
+          f"{len(followed) - len(set(followed))} were")
+    unread = {seq for (seq,) in connection.execute("SELECT seq FROM dfsmr.change")} ^ set(followed)
+    check(not unread, f"who followed has the {len(followed)} changes", f"{len(unread)} differ")
+
+
+def load(seconds, trouble):
+    """Run the sessions, and those that trouble them, for so long."""
+    stop.clear()
+    threads = [Session(i) for i in range(options.sessions)]
+    for thread in threads + trouble:
+        thread.start()
+    if options.kills and trouble:
+        for thread in trouble:
+            thread.join()
+    else:
+        time.sleep(seconds)
+    stop.set()
+    for thread in threads + trouble:
+        thread.join()
 
 
 def main():
-    connection = psycopg.connect("", autocommit=True, application_name="judge")
-    connection.execute("ALTER SYSTEM SET dfsmr.audit_interval = 0")
-    connection.execute("SELECT pg_reload_conf()")
+    connection = connect("judge")
+    set_audit(connection, 0)
     for name in MACHINES:
         connection.execute("SELECT dfsmr.define(%s)", (MACHINE.format(name=name),))
-    print(f"# seed {SEED}, {SESSIONS} sessions, {SECONDS} s", flush=True)
-    threads = [Session(i) for i in range(SESSIONS)] + [Trouble()]
-    for thread in threads:
-        thread.start()
-    time.sleep(SECONDS)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    connection.close()
+    print(f"# seed {SEED}, {options.sessions} sessions, "
+          + (f"{options.kills} kills" if options.kills else f"{options.seconds} s"), flush=True)
+    began = time.time()
+    follower = Follower()
+    follower.start()
+    killer = Killer()
+    load(options.seconds, [killer] if options.kills else [Trouble()])
+    print(f"# {killer.killed} processes killed; {time.time() - began:.1f} s")
 
+    connection = connect("judge")
     check(not unexpected, "no unexpected error", "; ".join(sorted(set(unexpected))[:5]))
     check(acknowledged, "work was done")
     end_prepared(connection)
@@ -421,7 +547,9 @@ def main():
     check_claimable(connection)
     check_no_sleeper(connection)
     check_audit(connection)
-    check_changelog(connection)
+    follower.finish.set()
+    follower.join()
+    check_changelog(connection, follower.seen)
     n, = connection.execute("SELECT count(*) FROM dfsmr.change").fetchone()
     print(f"# {n} changes, {len(acknowledged)} completions")
     for row in connection.execute("SELECT * FROM dfsmr.status WHERE used > 0 OR refills > 0"):

@@ -1,5 +1,6 @@
 # The stress test, briefly, with the settings of the suite, with the smallest
-# sizes, and with sleeps where the races are.  See test/stress/stress.py.
+# sizes, and with sleeps where the races are; and with kill -9 of backends, of the
+# scheduler and of the launcher, many times.  See test/stress/stress.py.
 
 use strict;
 use warnings FATAL => 'all';
@@ -11,7 +12,8 @@ my $small = "dfsmr.set_size = 4\ndfsmr.timer_set_size = 4\ndfsmr.max_sets = 4\n"
   . "dfsmr.max_waiters = 4\ndfsmr.max_prepared = 4\ndfsmr.max_leases = 40\n";
 my $slow = "dfsmr.debug_sleep_callback = 5\ndfsmr.debug_sleep_claim = 5\n"
   . "dfsmr.debug_sleep_refill = 5\n";
-my %settings = ('as it is' => '', 'small' => $small, 'small and slow' => $small . $slow);
+my %settings = ('as it is' => '', 'small' => $small, 'small and slow' => $small . $slow,
+	'killed' => $small);
 
 for my $name (sort keys %settings)
 {
@@ -21,7 +23,8 @@ for my $name (sort keys %settings)
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	local $ENV{PGDATABASE} = 'postgres';
-	my $out = `/usr/bin/python3 test/stress/stress.py 6 10 2>&1`;
+	my $how = $name eq 'killed' ? '--kills 8' : '--seconds 6';
+	my $out = `$ENV{DFSMR_PYTHON} test/stress/stress.py --sessions 10 $how 2>&1`;
 	is($?, 0, "$name: the heap agrees") or diag($out);
 	note($out);
 	$node->stop;
