@@ -6,7 +6,8 @@
 CREATE TABLE dfsmr.installation (
     only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     id        uuid NOT NULL DEFAULT gen_random_uuid(),
-    published text          -- how far the changelog is published, saved now and then
+    published text,         -- how far the changelog is published, saved now and then
+    created   timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO dfsmr.installation DEFAULT VALUES;
 COMMENT ON TABLE dfsmr.installation IS 'identity of this installation and its publication cursor; one row, not dumped';
@@ -86,7 +87,8 @@ CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id)
 COMMENT ON TABLE dfsmr.instance IS
     'instances: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
 
--- The changelog.
+-- The changelog: a ring of members, of which one is written.  Forgetting is
+-- emptying the oldest as a whole, which leaves nothing for vacuum.
 CREATE SEQUENCE dfsmr.change_seq;
 COMMENT ON SEQUENCE dfsmr.change_seq IS 'numbers of changes; drawn while the row that changed is locked';
 CREATE TABLE dfsmr.change (
@@ -98,6 +100,7 @@ CREATE TABLE dfsmr.change (
     version     integer,
     visit       integer,
     attempt     integer,
+    member      smallint NOT NULL DEFAULT 0,    -- of the ring
     kind        text COLLATE "C" NOT NULL,
     machine     text COLLATE "C" NOT NULL,
     key         text COLLATE "C",
@@ -108,13 +111,48 @@ CREATE TABLE dfsmr.change (
     role        text,
     note        text,
     node_params jsonb,
-    data        jsonb,
-    CONSTRAINT change_pkey PRIMARY KEY (xid, seq)
-);
+    data        jsonb
+) PARTITION BY LIST (member);
+-- Numbers come from the sequence: nothing has to be checked for uniqueness.
+CREATE INDEX change_position ON dfsmr.change (xid, seq);
 -- Not partial: nearly all changes have an instance, and a predicate would be
 -- compiled and judged in every transition.
 CREATE INDEX change_instance ON dfsmr.change (instance, seq);
+CREATE TABLE dfsmr.change_0 PARTITION OF dfsmr.change FOR VALUES IN (0);
+CREATE TABLE dfsmr.change_1 PARTITION OF dfsmr.change FOR VALUES IN (1);
+CREATE TABLE dfsmr.change_2 PARTITION OF dfsmr.change FOR VALUES IN (2);
+CREATE TABLE dfsmr.change_3 PARTITION OF dfsmr.change FOR VALUES IN (3);
+CREATE TABLE dfsmr.change_4 PARTITION OF dfsmr.change FOR VALUES IN (4);
+CREATE TABLE dfsmr.change_5 PARTITION OF dfsmr.change FOR VALUES IN (5);
+CREATE TABLE dfsmr.change_6 PARTITION OF dfsmr.change FOR VALUES IN (6);
+CREATE TABLE dfsmr.change_7 PARTITION OF dfsmr.change FOR VALUES IN (7);
 COMMENT ON TABLE dfsmr.change IS 'the changelog: one row per change, written in the transaction that made it';
+COMMENT ON TABLE dfsmr.change_0 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_1 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_2 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_3 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_4 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_5 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_6 IS 'a member of the changelog''s ring';
+COMMENT ON TABLE dfsmr.change_7 IS 'a member of the changelog''s ring';
+
+-- The turns of the ring, one row for each member: which is written since when
+-- (the latest; no row means member 0 since the beginning), and what number had
+-- been drawn by then.  In dumps, so that a restored ring goes on where it was.
+CREATE TABLE dfsmr.change_turn (
+    member smallint NOT NULL,
+    since  timestamptz NOT NULL,
+    seq    bigint NOT NULL
+);
+COMMENT ON TABLE dfsmr.change_turn IS 'since when and from which number on members of the changelog are written';
+
+-- What was forgotten has numbers and transactions up to these.  Not in dumps:
+-- transactions mean nothing elsewhere.
+CREATE TABLE dfsmr.change_forgotten (
+    seq bigint NOT NULL,
+    xid xid8 NOT NULL
+);
+COMMENT ON TABLE dfsmr.change_forgotten IS 'up to which number and transaction changes were forgotten';
 
 -- Who may do what; see 70_privileges.sql.  A role is known by its OID: a grant
 -- to a role that was dropped is worth nothing, also when the name comes back.
@@ -131,7 +169,15 @@ COMMENT ON TABLE dfsmr.privilege IS 'grants per machine; an empty machine means 
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.machine_version', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.pause', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.instance', '');
-SELECT pg_catalog.pg_extension_config_dump('dfsmr.change', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_0', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_1', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_2', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_3', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_4', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_5', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_6', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_7', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_turn', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_seq', '');
 -- Not what a dropped role had, which would come back to life with its name.
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.privilege',

@@ -35,6 +35,12 @@ CREATE FUNCTION dfsmr.wall_refuse() RETURNS trigger
 COMMENT ON FUNCTION dfsmr.wall_refuse() IS
     'trigger function: refuses what it is fired by';
 
+CREATE FUNCTION dfsmr.wall_forget() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'dfsmr_wall_forget'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION dfsmr.wall_forget() IS
+    'trigger function: refuses TRUNCATE but where old changes are forgotten';
+
 -- Instances.  Finished ones may be deleted.  The trigger looks the version up;
 -- it does what the foreign key would, which is there to say in which order a
 -- dump is restored, but is not heeded by pg_restore with several jobs.
@@ -57,7 +63,7 @@ ALTER TABLE dfsmr.machine_version ENABLE ALWAYS TRIGGER wall;
 ALTER TABLE dfsmr.machine_version ENABLE ALWAYS TRIGGER wall_note;
 ALTER TABLE dfsmr.machine_version ENABLE ALWAYS TRIGGER wall_truncate;
 
--- The changelog is only added to.
+-- The changelog is only added to.  Triggers of rows are on its members too.
 CREATE TRIGGER wall BEFORE UPDATE OR DELETE ON dfsmr.change
     FOR EACH ROW EXECUTE FUNCTION dfsmr.wall_refuse();
 CREATE TRIGGER wall_restored BEFORE INSERT ON dfsmr.change
@@ -67,6 +73,30 @@ CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change
 ALTER TABLE dfsmr.change ENABLE ALWAYS TRIGGER wall;
 ALTER TABLE dfsmr.change ENABLE ALWAYS TRIGGER wall_restored;
 ALTER TABLE dfsmr.change ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_0
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_0 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_1
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_1 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_2
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_2 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_3
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_3 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_4
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_4 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_5
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_5 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_6
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_6 ENABLE ALWAYS TRIGGER wall_truncate;
+CREATE TRIGGER wall_truncate BEFORE TRUNCATE ON dfsmr.change_7
+    FOR EACH STATEMENT EXECUTE FUNCTION dfsmr.wall_forget();
+ALTER TABLE dfsmr.change_7 ENABLE ALWAYS TRIGGER wall_truncate;
 
 -- Pauses.
 CREATE TRIGGER wall_note BEFORE INSERT OR UPDATE OR DELETE ON dfsmr.pause

@@ -380,3 +380,29 @@ change_cursor_parse(const char *text)
 	}
 	return cursor;
 }
+
+/*
+ * Had everything up to this transaction ended, or been taken into account as
+ * far as it was kept (which is so for where a reader of everything begins)?
+ */
+static bool
+is_past(const SnapshotSet *set, uint64 xid)
+{
+	return xid < set->xmax &&
+		(set->nrunning == 0 || set->running[0] > xid || set->running[0] == RESTORED_XID);
+}
+
+void
+change_cursor_require_kept(const ChangeCursor *cursor, const ChangeRing *ring)
+{
+	uint64		xid = ring->forgotten_xid;
+
+	if (xid == 0 || is_past(&cursor->from, xid) ||
+		(cursor->inside && cursor->last >= ring->forgotten_seq && is_past(&cursor->to, xid)))
+		return;
+	ereport(ERROR,
+			(errcode(DFSMR_CURSOR_EXPIRED),
+			 errmsg("changelog cursor is older than what is kept"),
+			 errdetail("Changes that it has not passed were forgotten; the setting dfsmr.change_retention says after how long."),
+			 errhint("Begin with NULL, the oldest change that is kept, or with changes_cursor(), which is now.")));
+}

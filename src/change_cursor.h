@@ -16,6 +16,7 @@
 #include "access/xlogdefs.h"
 #include "lib/stringinfo.h"
 #include "port/pg_crc32c.h"
+#include "change_ring.h"
 #include "snapshot_set.h"
 
 /*
@@ -84,8 +85,15 @@ extern char *change_cursor_stem_text(const ChangeCursorStem *stem, int64 last);
  * database or installation, or of a history that this server does not share.
  */
 extern ChangeCursor *change_cursor_parse(const char *text);
-
 /* The same, but NULL instead of an error. */
 extern ChangeCursor *change_cursor_parse_if_valid(const char *text);
+
+/*
+ * ERROR SM011 when changes that the cursor has not passed were forgotten.  (A
+ * transaction that was running when the cursor was made, and had begun before
+ * the latest forgotten change, may have written none of them: then it is
+ * refused in vain, which is better than a gap that nobody sees.)
+ */
+extern void change_cursor_require_kept(const ChangeCursor *cursor, const ChangeRing *ring);
 
 #endif							/* DFSMR_CHANGE_CURSOR_H */

@@ -9,9 +9,9 @@
  * to do with each other comes first is not promised, only that everybody is
  * told the same.)
  *
- * The primary key (xid, seq) finds a window: the transactions of the earlier
- * snapshot that were running and have ended since, one by one, and the range
- * between the two upper ends.  What ended long ago is never looked at again,
+ * The index on (xid, seq) of each member of the ring finds a window: the
+ * transactions of the earlier snapshot that were running and have ended since,
+ * one by one, and the range between the two upper ends.  What ended long ago is never looked at again,
  * however old the oldest running transaction is.
  *
  * Rows are judged by SnapshotSelf, "committed by now": the transaction id in
@@ -38,7 +38,7 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
-/* Columns of the primary key. */
+/* Columns of the index. */
 #define KEY_XID 1
 #define KEY_SEQ 2
 
@@ -51,62 +51,71 @@ change_reader_open(ChangeReader *reader)
 	const ExtensionOids *oids = extension_oids_required();
 
 	memset(reader, 0, sizeof(ChangeReader));
-	reader->rel = table_open(oids->change, AccessShareLock);
-	reader->index = index_open(oids->change_pkey, AccessShareLock);
-	reader->slot = table_slot_create(reader->rel, NULL);
+	for (int i = 0; i < CHANGE_MEMBERS; i++)
+	{
+		reader->members[i].rel = table_open(oids->change_member[i], AccessShareLock);
+		reader->members[i].index = index_open(oids->change_position[i], AccessShareLock);
+	}
+	/* One for all: they are of the same layout. */
+	reader->slot = table_slot_create(reader->members[0].rel, NULL);
 }
 
 void
 change_reader_close(ChangeReader *reader)
 {
 	ExecDropSingleTupleTableSlot(reader->slot);
-	if (reader->keys)
-		index_endscan(reader->keys);
-	if (reader->rows)
-		index_endscan(reader->rows);
-	index_close(reader->index, AccessShareLock);
-	table_close(reader->rel, AccessShareLock);
+	for (int i = 0; i < CHANGE_MEMBERS; i++)
+	{
+		if (reader->members[i].keys)
+			index_endscan(reader->members[i].keys);
+		if (reader->members[i].rows)
+			index_endscan(reader->members[i].rows);
+		index_close(reader->members[i].index, AccessShareLock);
+		table_close(reader->members[i].rel, AccessShareLock);
+	}
 }
 
 TupleTableSlot *
 change_reader_fetch(ChangeReader *reader, const ChangeKey *key)
 {
+	struct MemberReader *member = &reader->members[key->member];
 	ScanKeyData equal[2];
 
-	if (reader->rows == NULL)
-		reader->rows = index_beginscan(reader->rel, reader->index, SnapshotSelf, NULL, 2, 0);
+	if (member->rows == NULL)
+		member->rows = index_beginscan(member->rel, member->index, SnapshotSelf, NULL, 2, 0);
 	ScanKeyInit(&equal[0], KEY_XID, BTEqualStrategyNumber, F_XID8EQ,
 				FullTransactionIdGetDatum(FullTransactionIdFromU64(key->xid)));
 	ScanKeyInit(&equal[1], KEY_SEQ, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(key->seq));
-	index_rescan(reader->rows, equal, 2, NULL, 0);
-	if (index_getnext_slot(reader->rows, ForwardScanDirection, reader->slot))
+	index_rescan(member->rows, equal, 2, NULL, 0);
+	if (index_getnext_slot(member->rows, ForwardScanDirection, reader->slot))
 		return reader->slot;
 	return NULL;
 }
 
 /*
- * Go on with the first index entry behind (xid, seq) and before transaction
- * "until".  The pair is compared as a row, as the executor does it for
- * "(xid, seq) > ($1, $2)".
+ * Go on with a member's first index entry behind (xid, seq) and before
+ * transaction "until".  The pair is compared as a row, as the executor does it
+ * for "(xid, seq) > ($1, $2)".
  */
 static void
-seek_keys(ChangeReader *reader, uint64 xid, int64 seq, uint64 until)
+seek_keys(ChangeReader *reader, int m, uint64 xid, int64 seq, uint64 until)
 {
+	struct MemberReader *member = &reader->members[m];
 	ScanKey		row = reader->row;
 
-	if (reader->keys == NULL)
+	if (member->keys == NULL)
 	{
-		reader->keys = index_beginscan(reader->rel, reader->index, SnapshotSelf, NULL, 2, 0);
-		reader->keys->xs_want_itup = true;
+		member->keys = index_beginscan(member->rel, member->index, SnapshotSelf, NULL, 2, 0);
+		member->keys->xs_want_itup = true;
 	}
 	ScanKeyEntryInitialize(&row[0], SK_ROW_MEMBER, KEY_XID, BTGreaterStrategyNumber,
 						   XID8OID, InvalidOid,
-						   index_getprocid(reader->index, KEY_XID, BTORDER_PROC),
+						   index_getprocid(member->index, KEY_XID, BTORDER_PROC),
 						   FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)));
 	ScanKeyEntryInitialize(&row[1], SK_ROW_MEMBER | SK_ROW_END, KEY_SEQ,
 						   BTGreaterStrategyNumber, INT8OID, InvalidOid,
-						   index_getprocid(reader->index, KEY_SEQ, BTORDER_PROC),
+						   index_getprocid(member->index, KEY_SEQ, BTORDER_PROC),
 						   Int64GetDatum(seq));
 	memset(&reader->bounds[0], 0, sizeof(ScanKeyData));
 	reader->bounds[0].sk_flags = SK_ROW_HEADER;
@@ -115,14 +124,14 @@ seek_keys(ChangeReader *reader, uint64 xid, int64 seq, uint64 until)
 	reader->bounds[0].sk_argument = PointerGetDatum(row);
 	ScanKeyInit(&reader->bounds[1], KEY_XID, BTLessStrategyNumber, F_XID8LT,
 				FullTransactionIdGetDatum(FullTransactionIdFromU64(until)));
-	index_rescan(reader->keys, reader->bounds, 2, NULL, 0);
+	index_rescan(member->keys, reader->bounds, 2, NULL, 0);
 }
 
 /* The next index entry; its row, if it is still there, is not looked at. */
 static bool
-next_key(ChangeReader *reader, ChangeKey *key)
+next_key(ChangeReader *reader, int m, ChangeKey *key)
 {
-	IndexScanDesc scan = reader->keys;
+	IndexScanDesc scan = reader->members[m].keys;
 	bool		isnull;
 	Datum		value;
 
@@ -132,7 +141,34 @@ next_key(ChangeReader *reader, ChangeKey *key)
 	key->xid = U64FromFullTransactionId(DatumGetFullTransactionId(value));
 	value = index_getattr(scan->xs_itup, KEY_SEQ, scan->xs_itupdesc, &isnull);
 	key->seq = DatumGetInt64(value);
+	key->member = m;
 	return true;
+}
+
+SnapshotSet
+change_reader_begin(ChangeReader *reader, uint64 xid)
+{
+	SnapshotSet set = {.xmax = xid + 1, .nrunning = 1};
+	int			room = 64;
+
+	set.running = palloc(room * sizeof(uint64));
+	set.running[0] = RESTORED_XID;
+	for (int m = 0; m < CHANGE_MEMBERS; m++)
+	{
+		ChangeKey	key;
+
+		seek_keys(reader, m, RESTORED_XID, PG_INT64_MAX, xid + 1);
+		while (next_key(reader, m, &key))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (set.nrunning == room)
+				set.running = repalloc(set.running, (room *= 2) * sizeof(uint64));
+			set.running[set.nrunning++] = key.xid;
+			seek_keys(reader, m, key.xid, PG_INT64_MAX, xid + 1);
+		}
+	}
+	snapshot_set_normalize(&set);
+	return set;
 }
 
 static int
@@ -182,23 +218,24 @@ keep_key(ChangeWindow *window, int *room, const ChangeKey *key, int64 *limit)
 	window->keys[window->nkeys++] = *key;
 }
 
-/* Collect from the transactions [first, until) those that the window has. */
+/*
+ * Collect from the transactions [first, until) those that the window has, as
+ * far as a member of the ring has their changes.
+ */
 static void
-collect_range(ChangeWindow *window, ChangeReader *reader, int *room, int64 *limit,
-			  uint64 first, uint64 until)
+collect_from_member(ChangeWindow *window, ChangeReader *reader, int m, int *room,
+					int64 *limit, uint64 first, uint64 until)
 {
 	ChangeKey	key;
 	uint64		vain_xid = 0;
 	int			vain = 0;
 
-	if (first >= until)
-		return;
-	seek_keys(reader, first, window->after, until);
-	while (next_key(reader, &key))
+	seek_keys(reader, m, first, window->after, until);
+	while (next_key(reader, m, &key))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!snapshot_set_contains(&window->to, key.xid))
-			seek_keys(reader, key.xid, PG_INT64_MAX, until);
+			seek_keys(reader, m, key.xid, PG_INT64_MAX, until);
 		else if (key.seq > window->after && key.seq < *limit)
 			keep_key(window, room, &key, limit);
 		else
@@ -210,13 +247,23 @@ collect_range(ChangeWindow *window, ChangeReader *reader, int *room, int64 *limi
 			vain_xid = key.xid;
 			if (++vain >= JUMP_AFTER)
 			{
-				seek_keys(reader, key.xid,
+				seek_keys(reader, m, key.xid,
 						  key.seq <= window->after ? window->after : PG_INT64_MAX,
 						  until);
 				vain = 0;
 			}
 		}
 	}
+}
+
+static void
+collect_range(ChangeWindow *window, ChangeReader *reader, int *room, int64 *limit,
+			  uint64 first, uint64 until)
+{
+	if (first >= until)
+		return;
+	for (int m = 0; m < CHANGE_MEMBERS; m++)
+		collect_from_member(window, reader, m, room, limit, first, until);
 }
 
 /* Read the next keys behind window->after. */

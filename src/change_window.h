@@ -17,11 +17,12 @@
 #include "snapshot_set.h"
 #include "utils/relcache.h"
 
-/* A change: its number and the transaction that wrote it. */
+/* A change: its number, the transaction that wrote it, and where it is. */
 typedef struct ChangeKey
 {
 	int64		seq;
 	uint64		xid;
+	int			member;			/* of the ring */
 } ChangeKey;
 
 /*
@@ -32,10 +33,13 @@ typedef struct ChangeKey
  */
 typedef struct ChangeReader
 {
-	Relation	rel;
-	Relation	index;			/* (xid, seq) */
-	IndexScanDesc keys;			/* over the index alone; NULL: not yet begun */
-	IndexScanDesc rows;			/* for one row at a time; likewise */
+	struct MemberReader
+	{
+		Relation	rel;
+		Relation	index;		/* (xid, seq) */
+		IndexScanDesc keys;		/* over the index alone; NULL: not yet begun */
+		IndexScanDesc rows;		/* for one row at a time; likewise */
+	}			members[CHANGE_MEMBERS];
 	ScanKeyData bounds[2];		/* of keys: a row comparison, and xid < x */
 	ScanKeyData row[2];			/* members of the row comparison */
 	TupleTableSlot *slot;
@@ -45,8 +49,15 @@ extern void change_reader_open(ChangeReader *reader);
 extern void change_reader_close(ChangeReader *reader);
 
 /*
+ * Where a reader of everything that is kept begins, after changes of
+ * transactions up to xid were forgotten: those of them that also wrote what is
+ * kept, and what was restored, have not ended in this set.
+ */
+extern SnapshotSet change_reader_begin(ChangeReader *reader, uint64 xid);
+
+/*
  * The row of a change, in reader->slot until the next call; NULL when the
- * subtransaction that wrote it was rolled back.
+ * subtransaction that wrote it was rolled back, or it was forgotten since.
  */
 extern TupleTableSlot *change_reader_fetch(ChangeReader *reader, const ChangeKey *key);
 

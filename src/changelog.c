@@ -7,7 +7,8 @@
  * This runs in every transition, so it goes by the table's access method: no
  * parse, no plan, no triggers.  The trigger on this table is for rows that no
  * API call wrote (a restore): those get transaction id 0, ours keep theirs.
- * All indexes are kept up by the executor's own routine, so that one that a
+ * The row goes into the member of the ring that is written now; nothing depends
+ * on that being so when it commits.  All indexes are kept up by the executor's own routine, so that one that a
  * DBA adds works.
  *
  *-------------------------------------------------------------------------
@@ -19,6 +20,7 @@
 #include "access/xact.h"
 #include "board.h"
 #include "change_columns.h"
+#include "change_ring.h"
 #include "commands/sequence.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -37,6 +39,7 @@ struct ChangeWriter
 	EState	   *estate;
 	ResultRelInfo *result;
 	Oid			sequence;
+	int			member;			/* of the ring */
 	FullTransactionId xid;
 	const char *role;
 	int			nkept;
@@ -73,7 +76,8 @@ change_writer_open(void)
 	const ExtensionOids *oids = extension_oids_required();
 	ChangeWriter *writer = palloc(sizeof(ChangeWriter));
 
-	writer->rel = table_open(oids->change, RowExclusiveLock);
+	writer->member = change_ring()->member;
+	writer->rel = table_open(oids->change_member[writer->member], RowExclusiveLock);
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
@@ -135,6 +139,8 @@ fill_slot(const ChangeWriter *writer, TupleTableSlot *slot, const Change *change
 	slot->tts_values[CHANGE_COLUMN_XID] = FullTransactionIdGetDatum(writer->xid);
 	slot->tts_isnull[CHANGE_COLUMN_AT] = false;
 	slot->tts_values[CHANGE_COLUMN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	slot->tts_isnull[CHANGE_COLUMN_MEMBER] = false;
+	slot->tts_values[CHANGE_COLUMN_MEMBER] = Int16GetDatum(writer->member);
 	slot->tts_isnull[CHANGE_COLUMN_CLAIMED_AT] = (change->claimed_at == 0);
 	slot->tts_values[CHANGE_COLUMN_CLAIMED_AT] = TimestampTzGetDatum(change->claimed_at);
 	slot->tts_isnull[CHANGE_COLUMN_INSTANCE] = (change->instance == NULL);

@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "change_cursor.h"
 #include "change_format.h"
+#include "change_ring.h"
 #include "change_window.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -185,17 +186,30 @@ return_window(ChangeCall *call, const ChangeCursor *at, const ChangeCursor *end)
 
 /*
  * Return what comes behind a cursor, as far as wanted: the rest of the window
- * that it is in, and then the one from there to now.
+ * that it is in, and then the one from there to now.  NULL begins with the
+ * oldest change that is kept.
  */
 static bool
 return_changes(ChangeCall *call, const ChangeCursor *cursor, const ChangeMoment *now)
 {
 	ChangeCursor end = change_cursor_at(now);
+	ChangeCursor oldest;
 	ChangeCursor at;
+	const ChangeRing *ring;
 	bool		any = false;
 
 	memset(&at, 0, sizeof(at));
 	change_reader_open(&call->reader);
+	ring = change_ring();		/* with the members locked: so it stays */
+	if (cursor == NULL)
+	{
+		oldest = change_cursor_oldest();
+		if (ring->forgotten_xid != 0)
+			oldest.from = change_reader_begin(&call->reader, ring->forgotten_xid);
+		cursor = &oldest;
+	}
+	else
+		change_cursor_require_kept(cursor, ring);
 	call->reads_all = privilege_has(NULL, PRIVILEGE_READ);
 	if (cursor->inside)
 	{
@@ -266,8 +280,7 @@ dfsmr_changes_since(PG_FUNCTION_ARGS)
 {
 	ChangeCall	call;
 	ChangeMoment *now;
-	ChangeCursor oldest = change_cursor_oldest();
-	ChangeCursor *start = &oldest;
+	ChangeCursor *start = NULL;
 	char	   *cursor = NULL;
 
 	require_argument(fcinfo, 1, "max");
@@ -344,26 +357,17 @@ Datum
 dfsmr_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	const ExtensionOids *oids = extension_oids_required();
 	pg_uuid_t  *instance;
-	Relation	rel;
-	Relation	index;
-	IndexScanDesc scan;
+	ChangeScan	scan;
 	TupleTableSlot *slot;
-	ScanKeyData key;
 	bool		any = false;
 
 	require_argument(fcinfo, 0, "instance");
 	instance = PG_GETARG_UUID_P(0);
 	init_materialized_srf(fcinfo);
 
-	rel = table_open(oids->change, AccessShareLock);
-	index = index_open(oids->change_instance, AccessShareLock);
-	slot = table_slot_create(rel, NULL);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(instance));
-	scan = index_beginscan(rel, index, GetActiveSnapshot(), NULL, 1, 0);
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	change_scan_begin(&scan, instance, ForwardScanDirection, GetActiveSnapshot());
+	while ((slot = change_scan_next(&scan)) != NULL)
 	{
 		Datum		values[CHANGE_NOUTPUTS];
 		bool		nulls[CHANGE_NOUTPUTS];
@@ -376,10 +380,7 @@ dfsmr_history(PG_FUNCTION_ARGS)
 		any = true;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	change_scan_end(&scan);
 
 	if (!any && !instance_exists(instance))
 		ereport(ERROR,

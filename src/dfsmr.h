@@ -53,11 +53,15 @@ extern int	dfsmr_max_waiters;
 extern int	dfsmr_max_prepared;
 extern int	dfsmr_max_breakers;
 extern int	dfsmr_audit_interval;
+extern int	dfsmr_change_retention;
 extern int	dfsmr_debug_sleep_callback;
 extern int	dfsmr_debug_sleep_claim;
 extern int	dfsmr_debug_sleep_refill;
 extern bool dfsmr_debug_lose_notes;
 extern double dfsmr_debug_notify_limit;
+
+/* The tables that the changelog is a ring of. */
+#define CHANGE_MEMBERS 8
 
 /*
  * extension.c: the OIDs of what this database's extension consists of, looked
@@ -71,7 +75,10 @@ typedef struct ExtensionOids
 	Oid			installation;	/* tables */
 	Oid			machine_version;
 	Oid			instance;
-	Oid			change;
+	Oid			change;			/* partitioned into the members */
+	Oid			change_member[CHANGE_MEMBERS];
+	Oid			change_turn;
+	Oid			change_forgotten;
 	Oid			pause;
 	Oid			privilege;
 	Oid			machine_version_pkey;	/* indexes */
@@ -81,8 +88,8 @@ typedef struct ExtensionOids
 	Oid			instance_ready;
 	Oid			instance_delayed;
 	Oid			instance_timer;
-	Oid			change_pkey;
-	Oid			change_instance;
+	Oid			change_position[CHANGE_MEMBERS];
+	Oid			change_instance[CHANGE_MEMBERS];
 	Oid			change_seq;		/* sequence */
 } ExtensionOids;
 
@@ -94,6 +101,12 @@ extern const ExtensionOids *extension_oids_required(void);
 
 /* The random id of this installation (installation.id): never in a dump. */
 extern pg_uuid_t extension_installation_id(void);
+
+/*
+ * Changes whenever what the functions above return may have changed: what is
+ * cached of the extension's small tables is valid as long as it is the same.
+ */
+extern uint64 extension_generation(void);
 
 /*
  * privilege.c: what the caller (GetUserId()) may do with a machine; NULL asks

@@ -46,10 +46,19 @@ static const struct
 	{"instance_ready", offsetof(ExtensionOids, instance_ready)},
 	{"instance_delayed", offsetof(ExtensionOids, instance_delayed)},
 	{"instance_timer", offsetof(ExtensionOids, instance_timer)},
-	{"change_pkey", offsetof(ExtensionOids, change_pkey)},
-	{"change_instance", offsetof(ExtensionOids, change_instance)},
 	{"change_seq", offsetof(ExtensionOids, change_seq)},
+	{"change_turn", offsetof(ExtensionOids, change_turn)},
+	{"change_forgotten", offsetof(ExtensionOids, change_forgotten)},
+#define MEMBER(i) \
+	{"change_" #i, offsetof(ExtensionOids, change_member[i])}, \
+	{"change_" #i "_xid_seq_idx", offsetof(ExtensionOids, change_position[i])}, \
+	{"change_" #i "_instance_seq_idx", offsetof(ExtensionOids, change_instance[i])}
+	MEMBER(0), MEMBER(1), MEMBER(2), MEMBER(3),
+	MEMBER(4), MEMBER(5), MEMBER(6), MEMBER(7),
+#undef MEMBER
 };
+
+StaticAssertDecl(CHANGE_MEMBERS == 8, "every member of the changelog is named above");
 
 #define RELATION_OID(oids, i) (*(Oid *) ((char *) (oids) + relations[i].offset))
 
@@ -61,6 +70,7 @@ static ExtensionOids cached;
 static bool cached_valid = false;
 static pg_uuid_t cached_id;
 static bool cached_id_valid = false;
+static uint64 generation = 1;
 static bool callbacks_registered = false;
 
 static void
@@ -68,6 +78,7 @@ forget_cached(void)
 {
 	cached_valid = false;
 	cached_id_valid = false;
+	generation++;
 }
 
 static void
@@ -224,4 +235,11 @@ extension_installation_id(void)
 	/* Not if an invalidation came meanwhile. */
 	cached_id_valid = cached_valid;
 	return cached_id;
+}
+
+uint64
+extension_generation(void)
+{
+	(void) extension_oids();
+	return generation;
 }

@@ -37,6 +37,7 @@ int			dfsmr_max_waiters;
 int			dfsmr_max_prepared;
 int			dfsmr_max_breakers;
 int			dfsmr_audit_interval;
+int			dfsmr_change_retention;
 int			dfsmr_debug_sleep_callback;
 int			dfsmr_debug_sleep_claim;
 int			dfsmr_debug_sleep_refill;
@@ -117,6 +118,11 @@ define_settings(void)
 							"How often a slice of the board is compared with the tables; 0 never.",
 							NULL, &dfsmr_audit_interval, 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dfsmr.change_retention",
+							"How long changes are kept at least; 0 for ever.",
+							"They are forgotten in parts, so some are kept for up to a seventh longer.",
+							&dfsmr_change_retention, 30 * 24 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 	define_debug_sleep("dfsmr.debug_sleep_callback",
 					   "Sleep between a commit becoming visible and the board learning of it.",
 					   &dfsmr_debug_sleep_callback);

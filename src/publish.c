@@ -32,6 +32,7 @@
 #include "commands/async.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "owner_query.h"
 #include "scheduler.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -119,27 +120,6 @@ transaction_ended(XactEvent event, void *arg)
 	}
 }
 
-/*
- * Run a statement on dfsmr.installation as the owner of the extension: the
- * scheduler is a superuser, and the table might have triggers of its owner's.
- */
-static void
-run_as_owner(const char *query, int nargs, Oid *types, Datum *values, bool read_only,
-			 int expected)
-{
-	Oid			user;
-	int			context;
-	int			code;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(extension_oids_required()->owner,
-						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	code = SPI_execute_with_args(query, nargs, types, values, NULL, read_only, 0);
-	if (code != expected)
-		elog(ERROR, "unexpected result %d of: %s", code, query);
-	SetUserIdAndSecContext(user, context);
-}
-
 /* Where publication was, as far as it was saved; NULL: nowhere. */
 static char *
 read_saved(void)
@@ -148,8 +128,8 @@ read_saved(void)
 	char	   *saved = NULL;
 
 	SPI_connect();
-	run_as_owner("SELECT published FROM dfsmr.installation", 0, NULL, NULL, true,
-				 SPI_OK_SELECT);
+	query_as_owner("SELECT published FROM dfsmr.installation", 0, NULL, NULL, true,
+				   SPI_OK_SELECT);
 	if (SPI_processed == 1)
 	{
 		char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
@@ -175,8 +155,8 @@ save_position(void)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	SPI_connect();
-	run_as_owner("UPDATE dfsmr.installation SET published = $1", 1, types, values, false,
-				 SPI_OK_UPDATE);
+	query_as_owner("UPDATE dfsmr.installation SET published = $1", 1, types, values, false,
+				   SPI_OK_UPDATE);
 	SPI_finish();
 	publisher->moved = false;
 }

@@ -61,6 +61,7 @@ const SchedulerStep *const scheduler_steps[] = {
 	&publish_step,
 	&prepared_step,
 	&audit_step,
+	&retention_step,
 	NULL
 };
 

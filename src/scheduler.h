@@ -44,6 +44,7 @@ typedef struct SchedulerStep
 extern const SchedulerStep timer_step;		/* timer.c: fires timers */
 extern const SchedulerStep expiry_step;		/* expiry.c: takes back work */
 extern const SchedulerStep publish_step;	/* publish.c: notifies */
+extern const SchedulerStep retention_step;	/* retention.c: forgets old changes */
 extern const SchedulerStep prepared_step;	/* prepared.c: watches prepared transactions */
 extern const SchedulerStep audit_step;		/* audit.c: compares board and heap */
 

@@ -160,7 +160,7 @@ snapshot_set_parse(const char *text, SnapshotSet *set)
 		uint64_t	distance;
 
 		text = hex_parse(text + 1, &distance);
-		if (text == NULL || distance == 0 || distance >= above)
+		if (text == NULL || distance == 0 || distance > above)
 			return NULL;
 		above -= distance;
 		set->running[n++] = above;

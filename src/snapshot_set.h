@@ -27,6 +27,12 @@ typedef struct SnapshotSet
 } SnapshotSet;
 
 /*
+ * Not a transaction: what was restored from a dump.  A set that lists it is
+ * where a reader of everything begins: no snapshot does.
+ */
+#define RESTORED_XID 0
+
+/*
  * Put running[] in order, each transaction once.  The server may list one
  * twice: while it is being prepared, it is for a moment both its session's
  * and a prepared one.

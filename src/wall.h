@@ -19,4 +19,10 @@
  */
 extern TriggerData *wall_trigger_data(FunctionCallInfo fcinfo, Oid table);
 
+/*
+ * Lets TRUNCATE through on members of the changelog; retention.c sets it
+ * around its own.
+ */
+extern bool wall_forgetting;
+
 #endif							/* DFSMR_WALL_H */

@@ -26,6 +26,10 @@ PG_FUNCTION_INFO_V1(dfsmr_wall_refuse);
 PG_FUNCTION_INFO_V1(dfsmr_wall_change);
 PG_FUNCTION_INFO_V1(dfsmr_wall_privilege);
 PG_FUNCTION_INFO_V1(dfsmr_wall_note);
+PG_FUNCTION_INFO_V1(dfsmr_wall_forget);
+
+/* Set while retention.c empties a member of the changelog. */
+bool		wall_forgetting = false;
 
 TriggerData *
 wall_trigger_data(FunctionCallInfo fcinfo, Oid table)
@@ -58,23 +62,53 @@ event_name(TriggerEvent event)
 	return "TRUNCATE";
 }
 
-/* What is fired this way is not done, by nobody. */
-Datum
-dfsmr_wall_refuse(PG_FUNCTION_ARGS)
+static void
+refuse(const TriggerData *trigdata)
 {
-	TriggerData *trigdata = wall_trigger_data(fcinfo, InvalidOid);
-
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),
 			 errmsg("%s on table dfsmr.%s is not allowed",
 					event_name(trigdata->tg_event),
 					RelationGetRelationName(trigdata->tg_relation)),
 			 errhint("Use the functions of schema dfsmr.")));
+}
+
+/* What is fired this way is not done, by nobody. */
+Datum
+dfsmr_wall_refuse(PG_FUNCTION_ARGS)
+{
+	refuse(wall_trigger_data(fcinfo, InvalidOid));
 	return (Datum) 0;			/* keep the compiler quiet */
 }
 
+/* BEFORE TRUNCATE on a member of the changelog: only to forget what is old. */
+Datum
+dfsmr_wall_forget(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = wall_trigger_data(fcinfo, InvalidOid);
+
+	if (!wall_forgetting)
+		refuse(trigdata);
+	return PointerGetDatum(NULL);
+}
+
+/* The member of the changelog that the trigger was fired for. */
+static TriggerData *
+change_trigger_data(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigdata = wall_trigger_data(fcinfo, InvalidOid);
+	Oid			table = RelationGetRelid(trigdata->tg_relation);
+
+	for (int i = 0; i < CHANGE_MEMBERS; i++)
+	{
+		if (extension_oids_required()->change_member[i] == table)
+			return trigdata;
+	}
+	return wall_trigger_data(fcinfo, extension_oids_required()->change);
+}
+
 /*
- * BEFORE INSERT FOR EACH ROW on dfsmr.change: the row was restored.  The
+ * BEFORE INSERT FOR EACH ROW on members of dfsmr.change: the row was restored.  The
  * transaction that wrote it means nothing here, so it becomes 0, older than
  * everything: no cursor of this installation waits for it and it is not
  * published again.
@@ -82,7 +116,7 @@ dfsmr_wall_refuse(PG_FUNCTION_ARGS)
 Datum
 dfsmr_wall_change(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = wall_trigger_data(fcinfo, extension_oids_required()->change);
+	TriggerData *trigdata = change_trigger_data(fcinfo);
 	int			column = CHANGE_COLUMN_XID + 1;
 	Datum		value = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
 	bool		isnull = false;

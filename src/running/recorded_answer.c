@@ -9,13 +9,9 @@
 
 #include "running/recorded_answer.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "change_columns.h"
-#include "executor/tuptable.h"
+#include "change_ring.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
@@ -75,19 +71,13 @@ bool
 recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
 				const char *client, int attempt, RecordedAnswer *answer)
 {
-	const ExtensionOids *oids = extension_oids_required();
-	Relation	rel = table_open(oids->change, AccessShareLock);
-	Relation	index = index_open(oids->change_instance, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	ScanKeyData key;
-	IndexScanDesc scan;
+	ChangeScan	scan;
+	TupleTableSlot *slot;
 	uint64		automatic_xid = 0;	/* of the run of automatic moves just passed */
 	bool		found = false;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
-	scan = index_beginscan(rel, index, SnapshotSelf, NULL, 1, 0);
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (!found && index_getnext_slot(scan, BackwardScanDirection, slot))
+	change_scan_begin(&scan, instance, BackwardScanDirection, SnapshotSelf);
+	while (!found && (slot = change_scan_next(&scan)) != NULL)
 	{
 		const char *kind = column_text(slot, CHANGE_COLUMN_KIND);
 		uint64		xid = column_xid(slot);
@@ -108,9 +98,6 @@ recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
 			automatic_xid = 0;
 		}
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
+	change_scan_end(&scan);
 	return found;
 }

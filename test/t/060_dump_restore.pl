@@ -238,7 +238,7 @@ $node->command_ok(
   foreach (['--section=pre-data'],
 	[ '--section=data', '-n', 'dfsmr', '-t', 'instance' ],
 	[ '--section=data', '-n', 'dfsmr', '-t', 'machine_version' ],
-	[ '--section=data', '-n', 'dfsmr', map { ('-t', $_) } qw(change change_seq pause privilege) ]);
+	[ '--section=data', '-n', 'dfsmr', map { ('-t', $_) } (map { "change_$_" } 0 .. 7, 'turn', 'seq'), 'pause', 'privilege' ]);
 same_contents($node, 'upside_down', $expected,
 	'instances before their machines: the same contents');
 is( sql($node, $ready, db => 'upside_down'),
