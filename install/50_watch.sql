@@ -84,6 +84,36 @@ COMMENT ON VIEW dfsmr.status IS
 COMMENT ON COLUMN dfsmr.status.frontier IS
     'up to where the set is complete: everything, nothing, or a place in its order';
 
+CREATE FUNCTION dfsmr.board_breakers()
+    RETURNS TABLE (machine text, version integer, state text, since timestamptz,
+                   deliveries bigint, retries bigint, probes integer, succeeded integer,
+                   next_probe_at timestamptz, window_length interval, min_attempts integer,
+                   max_retry_ratio double precision, probe_rate double precision)
+    AS 'MODULE_PATHNAME', 'dfsmr_board_breakers'
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED STRICT COST 1000 ROWS 10;
+COMMENT ON FUNCTION dfsmr.board_breakers() IS
+    'circuit breakers on the board; what the view breakers is made of';
+
+-- breakers: one row for each machine whose current version declares one.
+CREATE VIEW dfsmr.breakers WITH (security_barrier) AS
+    SELECT b.machine, b.version, b.state, b.since, b.deliveries, b.retries,
+           b.retries / nullif(b.deliveries, 0)::double precision AS ratio,
+           b.probes, b.succeeded, b.next_probe_at,
+           b.window_length, b.min_attempts, b.max_retry_ratio, b.probe_rate
+      FROM dfsmr.board_breakers() AS b;
+COMMENT ON VIEW dfsmr.breakers IS
+    'circuit breakers: one row for each machine that declares one, what it has counted and what its limits are';
+COMMENT ON COLUMN dfsmr.breakers.state IS
+    'closed: all flows; open: retries go out as probes only; NULL when not preloaded';
+COMMENT ON COLUMN dfsmr.breakers.since IS 'it opened or closed then, or began to count';
+COMMENT ON COLUMN dfsmr.breakers.deliveries IS 'tasks handed out within the window';
+COMMENT ON COLUMN dfsmr.breakers.retries IS '... that were retries';
+COMMENT ON COLUMN dfsmr.breakers.ratio IS 'retries of deliveries';
+COMMENT ON COLUMN dfsmr.breakers.probes IS 'probes that have ended since the last verdict; ten make one';
+COMMENT ON COLUMN dfsmr.breakers.succeeded IS '... and succeeded; half of them close it';
+COMMENT ON COLUMN dfsmr.breakers.next_probe_at IS 'open: when the next retry may go out';
+COMMENT ON COLUMN dfsmr.breakers.probe_rate IS 'probes a second';
+
 -- stuck: what needs somebody to look at it.  An overdue row is one that the
 -- scheduler should have moved ten seconds ago.
 CREATE VIEW dfsmr.stuck WITH (security_barrier) AS

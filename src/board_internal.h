@@ -206,6 +206,7 @@ struct Board
 	uint64		breakers_follow;	/* definition counter up to which they do */
 	BreakerEvent breaker_events[MAX_BREAKER_EVENTS];
 	int			nbreaker_events;
+	int			breaker_events_out; /* taken by somebody who writes them */
 	uint64		breaker_event_number;
 
 	Waiter	   *waiters;

@@ -141,7 +141,7 @@ breaker_forget_all(Board *board)
 	board->nbreakers_used = 0;
 	board->breakers_recalled = board->breakers_full = false;
 	board->breakers_follow = 0;
-	board->nbreaker_events = 0;
+	board->nbreaker_events = board->breaker_events_out = 0;
 }
 
 void
@@ -184,13 +184,25 @@ add_event(Board *board, MachineBreaker *breaker)
 int
 breaker_take_events(Board *board, BreakerEvent *events, int max)
 {
-	int			n = Min(board->nbreaker_events, max);
+	int			n = board->breaker_events_out == 0 ? Min(board->nbreaker_events, max) : 0;
 
+	if (n == 0)
+		return 0;
+	board->breaker_events_out = n;
 	memcpy(events, board->breaker_events, n * sizeof(BreakerEvent));
 	board->nbreaker_events -= n;
 	memmove(board->breaker_events, board->breaker_events + n,
 			board->nbreaker_events * sizeof(BreakerEvent));
 	return n;
+}
+
+void
+breaker_event_done(Board *board)
+{
+	/* The board may have been emptied meanwhile. */
+	if (board->breaker_events_out > 0 && --board->breaker_events_out == 0 &&
+		board->nbreaker_events > 0)
+		board_wake_scheduler(board);
 }
 
 void
@@ -204,7 +216,10 @@ breaker_put_back_event(Board *board, const BreakerEvent *event)
 	{
 		/* The oldest has to go, which may be this one. */
 		if (i == 0)
+		{
+			breaker_event_done(board);
 			return;
+		}
 		i--;
 		memmove(board->breaker_events, board->breaker_events + 1, i * sizeof(BreakerEvent));
 	}
@@ -212,7 +227,7 @@ breaker_put_back_event(Board *board, const BreakerEvent *event)
 		memmove(board->breaker_events + i + 1, board->breaker_events + i,
 				(board->nbreaker_events++ - i) * sizeof(BreakerEvent));
 	board->breaker_events[i] = *event;
-	board_wake_scheduler(board);
+	breaker_event_done(board);
 }
 
 /* ----------------------------------------------------- opening and closing */

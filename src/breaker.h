@@ -83,9 +83,12 @@ extern void breaker_wake(Board *board, TimestampTz now);
 
 /*
  * Take openings and closings off the board that are not in the changelog yet,
- * oldest first; returns how many.  Put them back when that is rolled back.
+ * oldest first; returns how many.  None while somebody else has taken some: so
+ * they are numbered in their order.  Each is to be noted, and done with when the
+ * transaction ends: written, or put back.
  */
 extern int	breaker_take_events(Board *board, BreakerEvent *events, int max);
+extern void breaker_event_done(Board *board);
 extern void breaker_put_back_event(Board *board, const BreakerEvent *event);
 
 #endif							/* DFSMR_BREAKER_H */

@@ -58,6 +58,7 @@
 const SchedulerStep *const scheduler_steps[] = {
 	&timer_step,
 	&expiry_step,
+	&breaker_step,
 	&publish_step,
 	&prepared_step,
 	&audit_step,

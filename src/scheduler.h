@@ -43,6 +43,7 @@ typedef struct SchedulerStep
 
 extern const SchedulerStep timer_step;		/* timer.c: fires timers */
 extern const SchedulerStep expiry_step;		/* expiry.c: takes back work */
+extern const SchedulerStep breaker_step;	/* breaker_step.c: moves breakers */
 extern const SchedulerStep publish_step;	/* publish.c: notifies */
 extern const SchedulerStep retention_step;	/* retention.c: forgets old changes */
 extern const SchedulerStep prepared_step;	/* prepared.c: watches prepared transactions */

@@ -435,6 +435,8 @@ apply_committed(Board *board, const Note *note)
 		offer_sum(board, note, &note->u.sum.after);
 	if (note->kind == NOTE_TICKET)
 		breaker_settle(board, &note->u.ticket.ticket, note->u.ticket.end);
+	if (note->kind == NOTE_EVENT)
+		breaker_event_done(board);
 	if (note->kind == NOTE_WRITE)
 	{
 		const RowImage *after = &note->u.write.after;
@@ -597,6 +599,8 @@ watch_prepared(Board *board, TransactionId xid)
 	{
 		if (notes[i].kind == NOTE_EXPIRING)
 			apply_aborted(board, &notes[i]);
+		else if (notes[i].kind == NOTE_EVENT)
+			breaker_event_done(board);
 	}
 	if (board->nprepared < dfsmr_max_prepared)
 		board->prepared[board->nprepared++] = xid;

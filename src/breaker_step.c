@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * breaker_step.c
+ *	  The scheduler's step that serves circuit breakers.
+ *
+ * They open and close in shared memory, at the moment of the claim or the
+ * completion that decides it (breaker.c).  This step writes that into the
+ * changelog, wakes waiters when probes are due, and lets go of breakers that
+ * the current version of their machine does not declare.
+ *
+ * What is in shared memory is gone after a restart of the server.  A breaker
+ * that was open then, by the last change that says so, is opened again: a
+ * failing downstream is not spared by our going down.  What its window had
+ * counted is forgotten.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "dfsmr.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "breaker.h"
+#include "change_columns.h"
+#include "changelog.h"
+#include "machine_cache.h"
+#include "scheduler.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "xact_notes.h"
+
+/* Changes without an instance that are looked at for those of breakers. */
+#define RECALL_MAX 10000
+
+/* The note of a change begins with one of these. */
+#define NOTE_OPEN "open"
+#define NOTE_CLOSED "closed"
+
+/* ----------------------------------------------------------------- recall */
+
+static char *
+column_text(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column + 1, &isnull);
+
+	return isnull ? "" : TextDatumGetCString(value);
+}
+
+/* The latest change of the machine's breaker is in the slot. */
+static void
+recall_one(Board *board, const char *machine, TupleTableSlot *slot)
+{
+	const MachineInfo *info = machine_info(machine);
+	bool		isnull;
+	TimestampTz since = DatumGetTimestampTz(slot_getattr(slot, CHANGE_COLUMN_AT + 1, &isnull));
+	TimestampTz now;
+	int			place;
+
+	if (info == NULL || !info->machine->has_breaker ||
+		strncmp(column_text(slot, CHANGE_COLUMN_NOTE), NOTE_OPEN, strlen(NOTE_OPEN)) != 0)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	now = board_now_locked(board);
+	place = breaker_attach(board, machine, info->current, &info->machine->breaker, now);
+	if (place >= 0)
+		breaker_reopen(board, place, since, now);
+	LWLockRelease(board->lock);
+}
+
+/* How many machines declare one: so many are looked for. */
+static int
+count_declared(void)
+{
+	int			n;
+	int			declared = 0;
+	const MachineInfo **machines = machine_info_all(&n);
+
+	for (int i = 0; i < n; i++)
+		declared += machines[i]->machine->has_breaker;
+	return declared;
+}
+
+static bool
+is_member(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Open those that were open when the server went down.  The changes of machines
+ * as a whole are few, and side by side in the index: they have no instance.
+ */
+static void
+recall(Board *board)
+{
+	const ExtensionOids *oids = extension_oids_required();
+	int			left = count_declared();
+	List	   *seen = NIL;
+	Relation	rel;
+	Relation	index;
+	TupleTableSlot *slot;
+	ScanKeyData key;
+	IndexScanDesc scan;
+
+	if (left == 0)
+		return;
+	rel = table_open(oids->change, AccessShareLock);
+	index = index_open(oids->change_instance, AccessShareLock);
+	slot = table_slot_create(rel, NULL);
+	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
+						   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	scan = index_beginscan(rel, index, SnapshotSelf, NULL, 1, 0);
+	index_rescan(scan, &key, 1, NULL, 0);
+	for (int i = 0; i < RECALL_MAX && left > 0 &&
+		 index_getnext_slot(scan, BackwardScanDirection, slot); i++)
+	{
+		char	   *machine = column_text(slot, CHANGE_COLUMN_MACHINE);
+
+		if (strcmp(column_text(slot, CHANGE_COLUMN_KIND), change_kind_name(CHANGE_BREAKER)) != 0 ||
+			is_member(seen, machine))
+			continue;
+		seen = lappend(seen, machine);
+		left--;
+		recall_one(board, machine, slot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+}
+
+static void
+recall_once(Board *board)
+{
+	bool		recalled;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	recalled = board->breakers_recalled;
+	LWLockRelease(board->lock);
+	if (recalled)
+		return;
+	recall(board);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->breakers_recalled = true;
+	LWLockRelease(board->lock);
+}
+
+/* ------------------------------------------------------------- definitions */
+
+/* Have the breaker at this place agree with the current version of its machine. */
+static void
+follow(Board *board, int place)
+{
+	char		machine[DFSMR_NAME_MAX + 1];
+	const MachineInfo *info;
+	bool		used;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	used = board->breakers[place].used;
+	memcpy(machine, board->breakers[place].machine, sizeof(machine));
+	LWLockRelease(board->lock);
+	if (!used || (info = machine_info(machine)) == NULL)
+		return;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	if (info->machine->has_breaker)
+		breaker_attach(board, machine, info->current, &info->machine->breaker,
+					   board_now_locked(board));
+	else
+		breaker_detach(board, machine, info->current);
+	LWLockRelease(board->lock);
+}
+
+static void
+follow_definitions(Board *board)
+{
+	uint64		counter = board_definition_counter();
+	int			n;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	n = board->breakers_follow != counter ? board->nbreakers_used : 0;
+	board->breakers_follow = counter;
+	LWLockRelease(board->lock);
+	for (int i = 0; i < n; i++)
+		follow(board, i);
+}
+
+/* ----------------------------------------------------------------- changes */
+
+static char *
+describe(const BreakerEvent *event)
+{
+	if (event->open)
+		return psprintf(NOTE_OPEN ": %d of %d deliveries within %g s were retries",
+						event->bad, event->of, event->window / (double) USECS_PER_SEC);
+	if (event->undeclared)
+		return psprintf(NOTE_CLOSED ": version %d has no breaker", event->version);
+	return psprintf(NOTE_CLOSED ": %d of %d probes succeeded",
+					event->of - event->bad, event->of);
+}
+
+static void
+write_changes(Board *board)
+{
+	BreakerEvent *events = palloc(MAX_BREAKER_EVENTS * sizeof(BreakerEvent));
+	int			n;
+
+	xact_note_reserve_claims(MAX_BREAKER_EVENTS);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	n = breaker_take_events(board, events, MAX_BREAKER_EVENTS);
+	for (int i = 0; i < n; i++)
+		xact_note_breaker_event(&events[i]);
+	LWLockRelease(board->lock);
+	for (int i = 0; i < n; i++)
+	{
+		Change		change = {
+			.kind = CHANGE_BREAKER,
+			.machine = events[i].machine,
+			.version = events[i].version,
+			.note = describe(&events[i]),
+		};
+
+		changelog_write(&change);
+	}
+	pfree(events);
+}
+
+/* -------------------------------------------------------------------- step */
+
+static void
+say_when_full(Board *board)
+{
+	static bool said = false;
+	bool		full;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	full = board->breakers_full;
+	LWLockRelease(board->lock);
+	if (full && !said)
+		ereport(LOG,
+				(errmsg("dfsmr: all %d circuit breakers are open, so further machines do without",
+						dfsmr_max_breakers),
+				 errhint("Raise dfsmr.max_breakers and restart the server.")));
+	said = full;
+}
+
+static bool
+run(void)
+{
+	Board	   *board = board_get();
+
+	recall_once(board);
+	follow_definitions(board);
+	write_changes(board);
+	say_when_full(board);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	breaker_wake(board, board_now_locked(board));
+	LWLockRelease(board->lock);
+	return false;
+}
+
+static TimestampTz
+next_due(void)
+{
+	Board	   *board = board_attached();
+	TimestampTz due = DT_NOEND;
+
+	if (board == NULL)
+		return due;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	due = breaker_next_wake(board, board_now_locked(board));
+	LWLockRelease(board->lock);
+	return due;
+}
+
+const SchedulerStep breaker_step = {
+	.name = "serving circuit breakers",
+	.run = run,
+	.next_due = next_due,
+	.in_tick = true,
+};
