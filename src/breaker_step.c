@@ -17,16 +17,13 @@
  */
 #include "dfsmr.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "breaker.h"
 #include "change_columns.h"
+#include "change_ring.h"
 #include "changelog.h"
 #include "machine_cache.h"
 #include "scheduler.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "xact_notes.h"
@@ -97,32 +94,21 @@ is_member(List *names, const char *name)
 }
 
 /*
- * Open those that were open when the server went down.  The changes of machines
- * as a whole are few, and side by side in the index: they have no instance.
+ * Open those that were open when the server went down, as far as the changelog
+ * goes back.  The changes of machines as a whole, which have no instance, are few.
  */
 static void
 recall(Board *board)
 {
-	const ExtensionOids *oids = extension_oids_required();
 	int			left = count_declared();
 	List	   *seen = NIL;
-	Relation	rel;
-	Relation	index;
+	ChangeScan	scan;
 	TupleTableSlot *slot;
-	ScanKeyData key;
-	IndexScanDesc scan;
 
 	if (left == 0)
 		return;
-	rel = table_open(oids->change, AccessShareLock);
-	index = index_open(oids->change_instance, AccessShareLock);
-	slot = table_slot_create(rel, NULL);
-	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
-						   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
-	scan = index_beginscan(rel, index, SnapshotSelf, NULL, 1, 0);
-	index_rescan(scan, &key, 1, NULL, 0);
-	for (int i = 0; i < RECALL_MAX && left > 0 &&
-		 index_getnext_slot(scan, BackwardScanDirection, slot); i++)
+	change_scan_begin(&scan, NULL, BackwardScanDirection, SnapshotSelf);
+	for (int i = 0; i < RECALL_MAX && left > 0 && (slot = change_scan_next(&scan)) != NULL; i++)
 	{
 		char	   *machine = column_text(slot, CHANGE_COLUMN_MACHINE);
 
@@ -133,10 +119,7 @@ recall(Board *board)
 		left--;
 		recall_one(board, machine, slot);
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
+	change_scan_end(&scan);
 }
 
 static void

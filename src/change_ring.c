@@ -122,7 +122,11 @@ change_scan_begin(ChangeScan *scan, const pg_uuid_t *instance,
 
 	scan->direction = direction;
 	scan->current = -1;
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
+	if (instance != NULL)
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
+	else
+		ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
+							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
 	for (int i = 0; i < CHANGE_MEMBERS; i++)
 	{
 		scan->rel[i] = table_open(oids->change_member[i], AccessShareLock);

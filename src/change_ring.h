@@ -36,8 +36,8 @@ typedef struct ChangeRing
 extern const ChangeRing *change_ring(void);
 
 /*
- * The changes of one instance, over all members, in the order of their
- * numbers or against it, as the snapshot sees them.
+ * The changes of one instance, or with NULL those that have none, over all
+ * members, in the order of their numbers or against it, as the snapshot sees them.
  */
 typedef struct ChangeScan
 {
