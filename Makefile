@@ -7,7 +7,8 @@
 #   make demo             the main job on a throw-away server
 #   make bench            the figures, side by side with references and peers
 #   make bench FIGURES="transition claim" QUICK=1     (FIGURES=list names them)
-#   make installcheck     pg_regress against an installed, running server
+#   make installcheck     pg_regress against a running server, with the extension
+#                         installed and in shared_preload_libraries
 #   make unit fuzz model lint   without any server
 #   make setup            install what building and testing need (Debian)
 #
@@ -65,7 +66,8 @@ DATA_built  = $(EXTENSION)--$(EXTVERSION).sql
 DATA        = $(wildcard updates/$(EXTENSION)--*.sql)
 
 REGRESS      = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS_OPTS = --load-extension=$(EXTENSION)
+# A database of its own, whatever the server was initialized with.
+REGRESS_OPTS = --encoding=UTF8 --no-locale --load-extension=$(EXTENSION)
 
 EXTRA_CLEAN = $(CLIENT) $(CLIENT_OBJS) build/stage
 
