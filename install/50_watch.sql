@@ -134,6 +134,15 @@ CREATE VIEW dfsmr.stuck WITH (security_barrier) AS
           FROM dfsmr.instances AS i
          WHERE i.state = 'parked' AND i.ready_at IS NULL
         UNION ALL
+        SELECT i.instance, i.machine, i.node, i.key, i.claimed_at, 'at most once',
+               format('handed out once, to client %s, which has not been heard of for too long', i.client),
+               format('Find out what became of it. SELECT * FROM dfsmr.transition(%L, %L, visit => %s); '
+                      'or, to hand it out again: SELECT * FROM dfsmr.relinquish(%L, %s);',
+                      i.instance, 'TRANSITION', i.visit, i.instance, i.visit)
+          FROM dfsmr.instances AS i
+          LEFT JOIN dfsmr.board_leases() AS l ON l.instance = i.instance AND l.visit = i.visit
+         WHERE i.state = 'running' AND i.expires_at = 'infinity' AND l.instance IS NULL
+        UNION ALL
         SELECT i.instance, i.machine, i.node, i.key, i.expires_at, 'overdue lease',
                format('the lease of client %s ran out but was not taken back', i.client),
                'Is a scheduler running (pg_stat_activity), and is the row locked (pg_locks)?'

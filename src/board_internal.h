@@ -102,6 +102,18 @@ typedef struct BreakerIndexEntry
 	int			place;
 } BreakerIndexEntry;
 
+/* How far a claim at most once has come into its row; see claim_writer.h. */
+typedef enum ClaimWrite
+{
+	CLAIM_WRITE_NONE,
+	CLAIM_WRITE_WANTED,			/* queued for the scheduler */
+	CLAIM_WRITE_RUNNING,		/* its transaction is under way */
+	CLAIM_WRITE_DONE,			/* committed: it may be handed out */
+	CLAIM_WRITE_FAILED,			/* not written: the row is to be looked at again */
+	CLAIM_UNDO_WANTED,			/* written for a call that is gone: queued to be undone */
+	CLAIM_UNDO_RUNNING
+} ClaimWrite;
+
 /* Who works on what. */
 typedef struct Lease
 {
@@ -120,7 +132,12 @@ typedef struct Lease
 	bool		pending;		/* taken, but the row has not been looked at yet */
 	bool		wanted;			/* ... and somebody else's hint was dropped for it */
 	bool		expiring;		/* the scheduler is taking it back */
-	int			owner;			/* pgprocno of who looks at the row */
+	bool		in_row;			/* at most once: the row says who holds it, this only
+								 * how long he is believed to live */
+	ClaimWrite	write;			/* at most once, while pending */
+	struct Lease *write_prev;	/* queue of writes that are wanted */
+	struct Lease *write_next;
+	int			owner;			/* pgprocno of who looks at the row; -1: gone */
 	int			heap_index;		/* place in expiry, -1 while pending */
 	BreakerTicket ticket;		/* once it holds */
 	char		client[CLIENT_MAX + 1];
@@ -194,6 +211,8 @@ struct Board
 	Lease	  **expiry;			/* binary heap by check_at */
 	int			nexpiry;
 	int			npending;
+	Lease	   *write_first;	/* claims to be written by the scheduler */
+	Lease	   *write_last;
 	bool		leases_full;	/* somebody found no lease free */
 	TimestampTz leases_full_logged; /* when that was said last */
 

@@ -109,6 +109,7 @@ expire(Expiring *expiring)
 		.attempt = lease->attempt,
 		.claimed_at = lease->claimed_at,
 		.ticket = lease->ticket,
+		.no_wait = true,
 	};
 
 	if (!instance_fetch_hinted(expiring->table, &lease->instance, &lease->tid, &row))

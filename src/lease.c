@@ -13,6 +13,7 @@
 
 #include "lease.h"
 
+#include "claim_writer.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "waiter.h"
@@ -86,6 +87,7 @@ lease_term(const MachineNode *node, TimestampTz now)
 	int64		timeout = node->timeout > 0 ? node->timeout : dfsmr_default_timeout * INT64CONST(1000);
 
 	term.claimed_at = now;
+	term.in_row = node->at_most_once;
 	if (node->heartbeat >= 0)
 	{
 		term.renewal = node->heartbeat;
@@ -148,6 +150,7 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 			return LEASE_HELD;
 		if (lease->pending)
 			board->npending--;
+		claim_writer_forget(board, lease);
 		heap_remove(board, lease);
 	}
 	memset((char *) lease + sizeof(pg_uuid_t), 0, sizeof(Lease) - sizeof(pg_uuid_t));
@@ -171,6 +174,8 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 	if (lease->pending)
 		board->npending--;
 	lease->pending = lease->wanted = false;
+	lease->write = CLAIM_WRITE_NONE;
+	lease->in_row = term->in_row;
 	lease->attempt = attempt;
 	lease->deliveries = deliveries;
 	lease->claimed_at = term->claimed_at;
@@ -210,6 +215,7 @@ lease_drop(Board *board, Lease *lease)
 {
 	if (lease->pending)
 		board->npending--;
+	claim_writer_forget(board, lease);
 	heap_remove(board, lease);
 	hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
 	/* Somebody may have gone to sleep beside work, for want of a lease. */
@@ -240,4 +246,5 @@ lease_forget_all(Board *board)
 		hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
 	board->nexpiry = 0;
 	board->npending = 0;
+	board->write_first = board->write_last = NULL;
 }

@@ -34,6 +34,7 @@ typedef struct LeaseTerm
 	TimestampTz expires_at;
 	int64		renewal;
 	TimestampTz cutoff;
+	bool		in_row;			/* at most once: nothing is taken back when it ends */
 } LeaseTerm;
 
 /* The term of a claim at the node, made now. */

@@ -109,6 +109,7 @@ restore(const SavedLease *saved)
 		.expires_at = saved->lease.expires_at,
 		.renewal = saved->lease.renewal,
 		.cutoff = saved->lease.cutoff,
+		.in_row = saved->lease.in_row,
 	};
 	int			node = -1;
 

@@ -314,14 +314,21 @@ collect_nodes(MachineInfo *info, List *machines)
 		if (info->nnodes == 0 || strcmp(names[info->nnodes - 1], names[i]) != 0)
 			names[info->nnodes++] = names[i];
 	info->ever_task = palloc0(info->nnodes * sizeof(bool));
+	info->ever_once = palloc0(info->nnodes * sizeof(bool));
 	info->node_paused = palloc0(info->nnodes * sizeof(bool));
 	foreach(cell, machines)
 	{
 		const Machine *machine = lfirst(cell);
 
 		for (int i = 0; i < machine->nnodes; i++)
-			if (machine->nodes[i].kind == NODE_TASK)
-				info->ever_task[machine_info_find_node(info, machine->nodes[i].name)] = true;
+		{
+			const MachineNode *node = &machine->nodes[i];
+
+			if (node->kind == NODE_TASK)
+				info->ever_task[machine_info_find_node(info, node->name)] = true;
+			if (node->at_most_once)
+				info->ever_once[machine_info_find_node(info, node->name)] = true;
+		}
 	}
 }
 

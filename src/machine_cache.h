@@ -26,7 +26,8 @@ typedef struct MachineInfo
 	bool		paused;			/* the whole machine */
 	int			nnodes;			/* node names of all versions, sorted */
 	const char **nodes;			/* ... that ever were task nodes come with */
-	bool	   *ever_task;		/* true here */
+	bool	   *ever_task;		/* true here, */
+	bool	   *ever_once;		/* ... those handed out at most once here too */
 	bool	   *node_paused;	/* pause() was said for this node */
 } MachineInfo;
 

@@ -56,6 +56,7 @@
 #define LONGEST_SLEEP	(60 * 60 * 1000)
 
 const SchedulerStep *const scheduler_steps[] = {
+	&claim_writer_step,
 	&timer_step,
 	&expiry_step,
 	&breaker_step,

@@ -41,6 +41,7 @@ typedef struct SchedulerStep
 	bool		in_tick;		/* tick() runs it too */
 } SchedulerStep;
 
+extern const SchedulerStep claim_writer_step;	/* claim_writer.c: claims at most once */
 extern const SchedulerStep timer_step;		/* timer.c: fires timers */
 extern const SchedulerStep expiry_step;		/* expiry.c: takes back work */
 extern const SchedulerStep breaker_step;	/* breaker_step.c: moves breakers */

@@ -112,13 +112,17 @@ take_due(Board *board, TimestampTz now, Postponed *timers, int max)
 
 /* The edge that the row takes by itself now, or NULL: it does not. */
 static const MachineEdge *
-due_edge(const InstanceRow *row, const MachineNode *node, Move *move)
+due_edge(Board *board, const InstanceRow *row, const MachineNode *node, Move *move)
 {
 	if (node == NULL || (node->kind == NODE_TASK && !row->held))
 		return NULL;
 	move->kind = node->kind == NODE_TIMER ? CHANGE_TIMER : CHANGE_TIMEOUT;
 	if (row->held)
 	{
+		Lease		lease;
+
+		if (claim_in_flight(board, row, &lease))
+			move->ticket = lease.ticket;
 		move->client = row->held_by;
 		move->attempt = row->attempt;
 		move->claimed_at = row->held_since;
@@ -139,7 +143,7 @@ fire(Firing *firing)
 	const Machine *machine;
 	const MachineNode *node;
 	const MachineEdge *edge;
-	Move		move = {.now = firing->now};
+	Move		move = {.now = firing->now, .no_wait = true};
 
 	/* A hint only: the row may have moved on, or been paused. */
 	if (!instance_fetch_hinted(firing->table, &entry->key.id, &entry->tid, &row) ||
@@ -151,7 +155,7 @@ fire(Firing *firing)
 		return;
 	machine = machine_version(row.machine, row.version);
 	node = row_node(&row, machine);
-	edge = due_edge(&row, node, &move);
+	edge = due_edge(firing->board, &row, node, &move);
 	if (edge == NULL)
 		return;
 	if (move_along(firing->table, &row, machine, node, edge, &move) != INSTANCE_UPDATED)

@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "breaker.h"
+#include "claim_writer.h"
 #include "lease.h"
 #include "refill.h"
 #include "storage/proc.h"
@@ -38,6 +39,7 @@ typedef enum NoteKind
 	NOTE_WRITE,
 	NOTE_SUM,
 	NOTE_CLAIM,
+	NOTE_CLAIM_WRITE,
 	NOTE_EXPIRING,
 	NOTE_TIMER,
 	NOTE_TICKET,
@@ -82,6 +84,11 @@ typedef struct Note
 			int			attempt;	/* 0 while pending */
 			BreakerTicket ticket;	/* ... and so long the ticket is here */
 		}			claim;
+		struct
+		{
+			pg_uuid_t	instance;
+			int			visit;
+		}			claim_write;
 		struct
 		{
 			pg_uuid_t	instance;
@@ -306,6 +313,16 @@ xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt)
 	note->u.expiring.attempt = attempt;
 }
 
+int
+xact_note_claim_write(const pg_uuid_t *instance, int visit)
+{
+	Note	   *note = append(NOTE_CLAIM_WRITE);
+
+	note->u.claim_write.instance = *instance;
+	note->u.claim_write.visit = visit;
+	return nnotes - 1;
+}
+
 void
 xact_note_timer(const SetEntry *timer)
 {
@@ -437,6 +454,8 @@ apply_committed(Board *board, const Note *note)
 		breaker_settle(board, &note->u.ticket.ticket, note->u.ticket.end);
 	if (note->kind == NOTE_EVENT)
 		breaker_event_done(board);
+	if (note->kind == NOTE_CLAIM_WRITE)
+		claim_writer_ended(board, &note->u.claim_write.instance, note->u.claim_write.visit, true);
 	if (note->kind == NOTE_WRITE)
 	{
 		const RowImage *after = &note->u.write.after;
@@ -474,6 +493,9 @@ undo_claim(Board *board, const Note *note)
 		breaker_settle(board, &note->u.claim.ticket, TICKET_VOID);
 	else if (lease != NULL)
 		breaker_settle(board, &lease->ticket, TICKET_VOID);
+	/* So does the scheduler with a claim that it writes. */
+	if (lease != NULL && lease->pending && !claim_writer_abandon(board, lease))
+		return;
 	if (lease != NULL)
 	{
 		int			slot = node_set_find(board, name);
@@ -505,6 +527,10 @@ apply_aborted(Board *board, const Note *note)
 			break;
 		case NOTE_CLAIM:
 			undo_claim(board, note);
+			break;
+		case NOTE_CLAIM_WRITE:
+			claim_writer_ended(board, &note->u.claim_write.instance,
+							   note->u.claim_write.visit, false);
 			break;
 		case NOTE_EXPIRING:
 			lease = lease_find_exact(board, &note->u.expiring.instance,
@@ -594,10 +620,13 @@ static void
 watch_prepared(Board *board, TransactionId xid)
 {
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	/* A lease that it took back is looked at again: it may be rolled back. */
+	/*
+	 * A lease that it took back is looked at again: it may be rolled back.  A
+	 * claim that it wrote is known to nobody, so nobody is told of it.
+	 */
 	for (int i = 0; i < nnotes; i++)
 	{
-		if (notes[i].kind == NOTE_EXPIRING)
+		if (notes[i].kind == NOTE_EXPIRING || notes[i].kind == NOTE_CLAIM_WRITE)
 			apply_aborted(board, &notes[i]);
 		else if (notes[i].kind == NOTE_EVENT)
 			breaker_event_done(board);

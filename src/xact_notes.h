@@ -62,11 +62,17 @@ extern int	xact_note_claim(const NodeName *name, bool retry, const SetEntry *hin
 /* The lease of this row holds under this attempt number. */
 extern void xact_note_claim_held(int note, int attempt, const RowImage *row);
 
-/* The hint was void; nothing is to be undone. */
+/* The hint, or the claim to be written, was void; nothing is to be undone. */
 extern void xact_note_claim_void(int note);
 
 /* The scheduler marked this lease as expiring; undone when it rolls back. */
 extern void xact_note_expiring(const pg_uuid_t *instance, int visit, int attempt);
+
+/*
+ * The scheduler writes, or undoes, this claim at most once: what becomes of that
+ * is what becomes of the transaction.  Lock held; returns the number of the note.
+ */
+extern int	xact_note_claim_write(const pg_uuid_t *instance, int visit);
 
 /* A timer was taken off the board; offered again if that is rolled back. */
 extern void xact_note_timer(const SetEntry *timer);

@@ -58,7 +58,7 @@ redeliver(InstanceTable *table, InstanceRow *row, const MachineNode *node, Move 
 	row->ready_at = time_after(move->now, pause);
 	row->delayed = row->ready_at > move->now;
 	move->transition = DFSMR_TRANSITION_TIMEOUT;
-	return move_stay(table, row, &before, move, move->attempt, false);
+	return move_stay(table, row, &before, move, move->attempt);
 }
 
 InstanceUpdate
@@ -94,5 +94,5 @@ attempt_given_back(InstanceTable *table, InstanceRow *row, Move *move)
 		row->ready_at = time_after(move->now, move->delay);
 		row->delayed = move->delay > 0;
 	}
-	return move_stay(table, row, &before, move, move->attempt, true);
+	return move_stay(table, row, &before, move, move->attempt);
 }

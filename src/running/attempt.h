@@ -18,8 +18,8 @@ extern int	attempt_running(const InstanceRow *row);
  * The time of move->attempt is up.  The row takes a way out of its node, if it
  * has one for this: on_timeout; else on_max_elapsed, once that is over; else
  * on_exhausted, after the last attempt.  Otherwise it stays in its visit and is
- * offered again, after the pause that redeliver declares.  Waits for nobody;
- * the result as in move_along().
+ * offered again, after the pause that redeliver declares.  The result is as in
+ * move_along().
  */
 extern InstanceUpdate attempt_failed(InstanceTable *table, InstanceRow *row, Move *move);
 

@@ -14,6 +14,7 @@
 #include "lease.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "running/attempt.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -167,7 +168,7 @@ claim_in_flight(Board *board, const InstanceRow *row, Lease *copy)
 	LWLockAcquire(board->lock, LW_SHARED);
 	lease = lease_find(board, &row->id);
 	found = lease != NULL && !lease->pending && lease->visit == row->visit &&
-		lease->attempt > row->attempt;
+		lease->attempt >= attempt_running(row);
 	if (found)
 		*copy = *lease;
 	LWLockRelease(board->lock);

@@ -6,7 +6,8 @@
  * The protocol (design rule 4, modelled in test/model): under the lock, pop a
  * hint and take a pending lease; then look at the row, as it is committed now;
  * then make the lease hold, or drop it if the hint was void.  The lease decides
- * between two processes, the row decides what is true.
+ * between two processes, the row decides what is true.  At nodes that hand out
+ * at most once the lease stays pending until the claim is in the row.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +18,12 @@
 #include "breaker.h"
 #include "machine_cache.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "refill.h"
+#include "running/claim_once.h"
+#include "running/move.h"
+#include "running/visits.h"
+#include "storage/lmgr.h"
 #include "waiter.h"
 #include "xact_notes.h"
 
@@ -226,12 +232,13 @@ refill_and_pop(Board *board, ClaimTarget *targets, int ntargets, Claim *claims, 
 
 /* Is the row what the hint said?  Whether it is due is judged under the lock. */
 static bool
-verify(InstanceTable *table, Claim *claim, GrantedTask *task)
+verify(Board *board, InstanceTable *table, Claim *claim, GrantedTask *task)
 {
 	InstanceRow *row = &task->row;
 	const MachineInfo *info;
 	const Machine *machine;
 
+	task->too_late = false;
 	if (!instance_fetch_hinted(table, &claim->hint.key.id, &claim->hint.tid, row))
 		return false;
 	/* Our own uncommitted write: the board may not know of that state yet. */
@@ -247,19 +254,36 @@ verify(InstanceTable *table, Claim *claim, GrantedTask *task)
 	task->node = row_node(row, machine);
 	task->attempt = row->attempt + 1;
 	task->image = instance_image(row);
-	return true;
+	task->too_late = task->node->max_elapsed >= 0 &&
+		visits_limit(row->visits, task->node) <= board_now(board);
+	return !task->too_late;
 }
 
 /*
- * Make the pending lease hold; false when the hint was void after all, or is of
- * a retry while the breaker has opened.
+ * The task waited until its node's max_elapsed was over: it is not handed out
+ * but leaves, in the caller's transaction.  Whoever has its row locked offers it
+ * again.
+ */
+static void
+leave(InstanceTable *table, GrantedTask *task, TimestampTz now)
+{
+	InstanceRow *row = &task->row;
+	Move		move = {.kind = CHANGE_TIMER, .now = now, .no_wait = true};
+
+	LockRelation(table->rel, RowExclusiveLock);
+	(void) move_along(table, row, machine_version(row->machine, row->version), task->node,
+					  &task->node->edges[task->node->on_max_elapsed], &move);
+}
+
+/*
+ * Make the pending lease hold, or ask for the claim to be written; false when
+ * the hint was void after all, or is of a retry while the breaker has opened.
  */
 static bool
 hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 {
 	InstanceRow *row = &task->row;
 	Lease	   *lease = lease_find_pending(board, &row->id, row->visit);
-
 	TimestampTz now;
 
 	if (lease == NULL || (row->delayed && row->ready_at > board->due_until))
@@ -269,6 +293,8 @@ hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 	if (claim->held_back)
 		return false;
 	task->term = lease_term(task->node, now);
+	if (task->node->at_most_once)
+		return claim_once_ask(board, task, client);
 	lease_hold(board, lease, task->attempt, row->deliveries + 1, client, &task->term, &row->tid);
 	lease->ticket = claim->ticket;
 	xact_note_claim_held(claim->note, task->attempt, &task->image);
@@ -326,10 +352,58 @@ offer_again(Board *board, InstanceTable *table, Claim *claim)
 	} while (!released);
 }
 
+/*
+ * Wait for the claims at most once among the valid ones.  Those that were not
+ * written are not valid any more, and those of them whose leases are still ours
+ * are added to the list of what is to be offered again later, lest the next pop
+ * meets them.
+ */
+static List *
+await_written(Board *board, Claim *claims, const GrantedTask *tasks, bool *valid, int n,
+			  const char *client, List *later)
+{
+	bool	   *asked = palloc0(n * sizeof(bool));
+	bool	   *again = palloc0(n * sizeof(bool));
+	bool		any = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		asked[i] = valid[i] && tasks[i].node->at_most_once;
+		any |= asked[i];
+	}
+	if (!any)
+		return later;
+	claim_once_wait(board, tasks, asked, n);
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = n - 1; i >= 0; i--)
+	{
+		OnceAnswer	answer;
+
+		if (!asked[i])
+			continue;
+		answer = claim_once_answer(board, &tasks[i], &claims[i].ticket, client);
+		valid[i] = answer == ONCE_GRANTED;
+		again[i] = answer == ONCE_AGAIN;
+		if (answer == ONCE_GONE)
+			breaker_settle(board, &claims[i].ticket, TICKET_VOID);
+		if (!again[i])
+			xact_note_claim_void(claims[i].note);
+	}
+	LWLockRelease(board->lock);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (again[i])
+			later = lappend(later, memcpy(palloc(sizeof(Claim)), &claims[i], sizeof(Claim)));
+	}
+	return later;
+}
+
 /* Look at the rows of the claims; returns how many were granted. */
 static int
 grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *client,
-	  GrantedTask *granted)
+	  GrantedTask *granted, List **later)
 {
 	bool	   *valid = palloc(n * sizeof(bool));
 	bool	   *again = palloc0(n * sizeof(bool));
@@ -339,7 +413,7 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 	if (dfsmr_debug_sleep_claim > 0)
 		pg_usleep(dfsmr_debug_sleep_claim * 1000L);
 	for (int i = 0; i < n; i++)
-		valid[i] = verify(table, &claims[i], &tasks[i]);
+		valid[i] = verify(board, table, &claims[i], &tasks[i]);
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n; i++)
@@ -357,7 +431,10 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 	{
 		if (again[i])
 			offer_again(board, table, &claims[i]);
+		else if (tasks[i].too_late)
+			leave(table, &tasks[i], board_now(board));
 	}
+	*later = await_written(board, claims, tasks, valid, n, client, *later);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -370,7 +447,7 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 /* Claim from nodes that have their sets on the board at the same time. */
 static int
 claim_group(Board *board, InstanceTable *table, ClaimTarget *targets, int ntargets,
-			const char *client, int max, GrantedTask *granted)
+			const char *client, int max, GrantedTask *granted, List **later)
 {
 	Claim	   *claims = palloc(max * sizeof(Claim));
 	int			ngranted = 0;
@@ -382,7 +459,7 @@ claim_group(Board *board, InstanceTable *table, ClaimTarget *targets, int ntarge
 		n = refill_and_pop(board, targets, ntargets, claims, max - ngranted);
 		if (n == 0)
 			break;
-		ngranted += grant(board, table, claims, n, client, granted + ngranted);
+		ngranted += grant(board, table, claims, n, client, granted + ngranted, later);
 		if (ngranted == max)
 			break;
 		CHECK_FOR_INTERRUPTS();
@@ -397,6 +474,8 @@ claim_tasks(Board *board, ClaimTarget *targets, int ntargets, const char *client
 {
 	int			group = Max(dfsmr_max_sets / 2, 1);
 	InstanceTable table;
+	List	   *later = NIL;
+	ListCell   *cell;
 	int			n = 0;
 
 	/*
@@ -408,7 +487,9 @@ claim_tasks(Board *board, ClaimTarget *targets, int ntargets, const char *client
 	instance_table_open(&table, AccessShareLock);
 	for (int i = 0; i < ntargets && n < max; i += group)
 		n += claim_group(board, &table, targets + i, Min(group, ntargets - i),
-						 client, max - n, granted + n);
+						 client, max - n, granted + n, &later);
+	foreach(cell, later)
+		offer_again(board, &table, lfirst(cell));
 	instance_table_close(&table);
 	return n;
 }

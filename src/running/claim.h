@@ -29,6 +29,7 @@ typedef struct GrantedTask
 	RowImage	image;
 	const MachineNode *node;
 	int			attempt;
+	bool		too_late;		/* not granted: max_elapsed is over */
 	LeaseTerm	term;
 } GrantedTask;
 

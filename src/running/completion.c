@@ -54,7 +54,7 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 	Lease	   *lease = palloc(sizeof(Lease));
 	bool		claimed = claim_in_flight(board, row, lease);
 
-	move->deliveries = claimed ? 1 : 0;
+	move->deliveries = claimed && !row->held ? 1 : 0;
 	move->client = said->client;
 	if (move->client == NULL)
 		move->client = claimed ? lease->client : row->held_by;

@@ -35,8 +35,8 @@ renew(Board *board, const pg_uuid_t *instance, int visit, int attempt, Timestamp
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	lease = lease_find(board, instance);
-	if (lease != NULL && !lease->pending && !lease->expiring && lease->visit == visit &&
-		(attempt == 0 || lease->attempt == attempt) &&
+	if (lease != NULL && !lease->pending && !lease->expiring && !lease->in_row &&
+		lease->visit == visit && (attempt == 0 || lease->attempt == attempt) &&
 		lease->node >= 0 && board->nodes[lease->node].used &&
 		board->nodes[lease->node].generation == lease->node_generation)
 	{
@@ -71,10 +71,15 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 		raise_refusal(refusal_stale_visit(row, visit));
 	if (row->kind == NODE_FINAL)
 		raise_refusal(refusal_finished(row));
-	if (row->kind != NODE_TASK || (attempt != 0 && attempt != row->attempt + 1))
+	/* Who does not say which attempt he is may be one that has ended. */
+	if (row->kind != NODE_TASK ||
+		(attempt != 0 ? attempt != row->attempt + 1 : row->attempt > 0))
 		raise_stale_lease(row, attempt);
 	machine = machine_version(row->machine, row->version);
 	node = row_node(row, machine);
+	/* At most once is claimed by the row alone. */
+	if (node->at_most_once)
+		raise_stale_lease(row, attempt);
 	name = node_name_intern(row->machine, row->node);
 	term = lease_term(node, now);
 	memset(&hint, 0, sizeof(hint));
@@ -107,6 +112,91 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	return term.expires_at;
 }
 
+/*
+ * A heartbeat for what was handed out at most once; it has no lease to lose.
+ * True when done: then *expires_at is set.  False when the row must be read
+ * again.  A fixed timeout is renewed in the row, unless the node asks for
+ * heartbeats: then it is an upper limit, and they renew the lease.  That says
+ * otherwise only that the holder is alive.
+ */
+static bool
+beat_held(Board *board, InstanceTable *table, InstanceRow *row, int visit, int attempt,
+		  TimestampTz now, TimestampTz *expires_at)
+{
+	const MachineNode *node = row_node(row, machine_version(row->machine, row->version));
+	const NodeName *name = node_name_intern(row->machine, row->node);
+	LeaseTerm	term = lease_term(node, now);
+	SetEntry	hint;
+	Lease	   *lease;
+
+	if (row->visit != visit)
+		raise_refusal(refusal_stale_visit(row, visit));
+	if (attempt != 0 && attempt != row->attempt)
+		raise_stale_lease(row, attempt);
+	*expires_at = DT_NOEND;
+	term.claimed_at = row->held_since;
+	if (node->on_timeout >= 0 && node->heartbeat < 0)
+	{
+		RowImage	before = instance_image(row);
+		RowImage	after;
+
+		row->timed = true;
+		row->ready_at = term.expires_at;
+		if (instance_update(table, row, true) != INSTANCE_UPDATED)
+			return false;
+		after = instance_image(row);
+		xact_note_write(&before, &after, 0);
+		*expires_at = row->ready_at;
+	}
+	else if (node->on_timeout >= 0)
+	{
+		term.cutoff = row->timed ? row->ready_at : DT_NOEND;
+		term.expires_at = Min(term.expires_at, term.cutoff);
+		*expires_at = term.expires_at;
+	}
+
+	memset(&hint, 0, sizeof(hint));
+	hint.key.id = row->id;
+	hint.visit = row->visit;
+	hint.tid = row->tid;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	lease = lease_find_exact(board, &row->id, visit, row->attempt);
+	if (lease != NULL && !lease->expiring)
+	{
+		lease->cutoff = term.cutoff;
+		lease_set_expiry(board, lease, term.expires_at);
+	}
+	else if (lease == NULL &&
+			 lease_take(board, &hint, node_set_get(board, name), &lease) == LEASE_TAKEN)
+		lease_hold(board, lease, row->attempt, row->deliveries, row->held_by, &term, &row->tid);
+	LWLockRelease(board->lock);
+	return true;
+}
+
+/* The board could not answer by itself; see there. */
+static TimestampTz
+beat_by_row(Board *board, const pg_uuid_t *instance, int visit, int attempt, TimestampTz now)
+{
+	InstanceTable table;
+	InstanceRow row;
+	TimestampTz expires_at;
+	bool		done;
+
+	instance_table_open(&table, RowExclusiveLock);
+	do
+	{
+		fetch_required(&table, instance, NULL, &row);
+		privilege_require(row.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
+		done = true;
+		if (row.held)
+			done = beat_held(board, &table, &row, visit, attempt, now, &expires_at);
+		else
+			expires_at = retake(board, &row, visit, attempt, now);
+	} while (!done);
+	instance_table_close(&table);
+	return expires_at;
+}
+
 /* heartbeat(instance, visit, attempt): when the lease runs out now. */
 Datum
 dfsmr_heartbeat(PG_FUNCTION_ARGS)
@@ -117,8 +207,6 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 	TimestampTz now = board_now(board);
 	TimestampTz expires_at;
 	NodeName	name;
-	InstanceTable table;
-	InstanceRow row;
 	int			visit;
 
 	require_argument(fcinfo, 1, "visit");
@@ -128,12 +216,7 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 		privilege_require(name.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
 		PG_RETURN_TIMESTAMPTZ(expires_at);
 	}
-	instance_table_open(&table, AccessShareLock);
-	fetch_required(&table, instance, NULL, &row);
-	privilege_require(row.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
-	expires_at = retake(board, &row, visit, attempt, now);
-	instance_table_close(&table);
-	PG_RETURN_TIMESTAMPTZ(expires_at);
+	PG_RETURN_TIMESTAMPTZ(beat_by_row(board, instance, visit, attempt, now));
 }
 
 /* ------------------------------------------------------------- relinquish */
@@ -143,20 +226,16 @@ static void
 find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
 {
 	Lease	   *lease = palloc(sizeof(Lease));
+	bool		leased = claim_in_flight(board, row, lease);
 
-	if (row->held)
-	{
-		move->attempt = row->attempt;
-		move->client = row->held_by;
-	}
-	else if (claim_in_flight(board, row, lease) && !lease->expiring)
-	{
-		move->attempt = lease->attempt;
-		move->client = lease->client;
-		move->ticket = lease->ticket;
-	}
-	else
+	if (!row->held && (!leased || lease->expiring))
 		raise_stale_lease(row, attempt);
+	move->attempt = row->held ? row->attempt : lease->attempt;
+	move->client = row->held ? row->held_by : lease->client;
+	if (leased)
+		move->ticket = lease->ticket;
+	else
+		move->ticket.period = 0;
 	if (attempt != 0 && attempt != move->attempt)
 		raise_stale_lease(row, attempt);
 }

@@ -228,9 +228,9 @@ apply_payload(InstanceRow *row, Change *first, const Move *move)
 
 static InstanceUpdate
 write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
-			  Journey *journey, int ended_attempt, bool wait)
+			  Journey *journey, int ended_attempt, const Move *move)
 {
-	InstanceUpdate result = instance_update(table, row, wait);
+	InstanceUpdate result = instance_update(table, row, !move->no_wait);
 	RowImage	after;
 
 	if (result != INSTANCE_UPDATED)
@@ -264,17 +264,16 @@ move_along(InstanceTable *table, InstanceRow *row, const Machine *machine,
 {
 	RowImage	before = instance_image(row);
 	Journey		journey = {.n = 0};
-	bool		scheduled = move->kind == CHANGE_TIMER || move->kind == CHANGE_TIMEOUT;
 	const MachineNode *target = &machine->nodes[edge->target];
 	bool		to_retry = target->kind == NODE_TIMER && target->is_retry;
 	InstanceUpdate result;
 
 	travel(&journey, row, machine, from, target, edge, move);
 	apply_payload(row, &journey.changes[0], move);
-	/* The scheduler waits for nobody: one idle transaction must not stop time. */
-	result = write_journey(table, row, &before, &journey, 0, !scheduled);
+	result = write_journey(table, row, &before, &journey, 0, move);
 	if (result == INSTANCE_UPDATED)
-		note_ticket(move, scheduled || to_retry ? TICKET_FAILED : TICKET_SUCCEEDED);
+		note_ticket(move, move->kind == CHANGE_RELINQUISH ? TICKET_VOID :
+					move->kind == CHANGE_TIMEOUT || to_retry ? TICKET_FAILED : TICKET_SUCCEEDED);
 	return result;
 }
 
@@ -287,7 +286,7 @@ move_to(InstanceTable *table, InstanceRow *row, const Machine *machine,
 
 	travel(&journey, row, machine, NULL, target, NULL, move);
 	apply_payload(row, &journey.changes[0], move);
-	return write_journey(table, row, &before, &journey, 0, true);
+	return write_journey(table, row, &before, &journey, 0, move);
 }
 
 InstanceUpdate
@@ -306,12 +305,12 @@ move_to_aborted(InstanceTable *table, InstanceRow *row, const Machine *machine,
 	row->entered_at = move->now;
 	finish(row, machine, OUTCOME_FAILURE, move->now);
 	apply_payload(row, record(&journey, row, move->kind), move);
-	return write_journey(table, row, &before, &journey, 0, true);
+	return write_journey(table, row, &before, &journey, 0, move);
 }
 
 InstanceUpdate
 move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
-		  const Move *move, int ended_attempt, bool wait)
+		  const Move *move, int ended_attempt)
 {
 	Journey		journey = {.n = 0};
 	Change	   *change = record(&journey, row, move->kind);
@@ -321,7 +320,7 @@ move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
 	change->prev_node = row->node;
 	change->transition = NULL;
 	apply_payload(row, change, move);
-	result = write_journey(table, row, before, &journey, ended_attempt, wait);
+	result = write_journey(table, row, before, &journey, ended_attempt, move);
 	if (result == INSTANCE_UPDATED)
 		note_ticket(move, move->kind == CHANGE_RELINQUISH ? TICKET_VOID : TICKET_FAILED);
 	return result;

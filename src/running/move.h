@@ -30,6 +30,8 @@ typedef struct Move
 	int			deliveries;		/* claims that ended with this move: 0 or 1 */
 	TimestampTz claimed_at;
 	BreakerTicket ticket;		/* of the claim that ends with this move */
+	bool		no_wait;		/* for whoever has locked the row: the scheduler waits
+								 * for nobody, one idle transaction must not stop time */
 } Move;
 
 /*
@@ -40,7 +42,7 @@ extern void move_into_start(InstanceRow *row, const Machine *machine, const Move
 
 /*
  * Take the edge: change the row, write it and its changes, note it for the
- * board.  The row has just been read; wait as in instance_update().  When the
+ * board.  The row has just been read.  When the
  * result is not INSTANCE_UPDATED nothing has happened, and the row's contents
  * are undefined.
  */
@@ -63,7 +65,7 @@ extern InstanceUpdate move_to_aborted(InstanceTable *table, InstanceRow *row,
  */
 extern InstanceUpdate move_stay(InstanceTable *table, InstanceRow *row,
 								const RowImage *before, const Move *move,
-								int ended_attempt, bool wait);
+								int ended_attempt);
 
 
 #endif							/* DFSMR_MOVE_H */

@@ -34,7 +34,7 @@ fetch_operable(Board *board, InstanceTable *table, const pg_uuid_t *id, Instance
 	privilege_require(row->machine, PRIVILEGE_ADMIN);
 	if (row->kind == NODE_FINAL)
 		raise_refusal(refusal_finished(row));
-	move->deliveries = claim_in_flight(board, row, &lease) ? 1 : 0;
+	move->deliveries = claim_in_flight(board, row, &lease) && !row->held ? 1 : 0;
 }
 
 /* abort(instance, reason) */

@@ -9,8 +9,9 @@
 
 #include "running/request.h"
 
-#include "changelog.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "changelog.h"
 #include "machine_cache.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -46,6 +47,35 @@ task_request_read(FunctionCallInfo fcinfo, int client, int machine, TaskRequest 
 
 /* ----------------------------------------------------------------- targets */
 
+/*
+ * A claim at most once is durable before it is known, and no rollback undoes
+ * it: so none is made where one might be meant to.
+ */
+static void
+raise_in_transaction_block(const MachineInfo *info, const char *node)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("tasks of node \"%s\" of machine \"%s\" cannot be claimed inside a transaction block",
+					node, info->name),
+			 errdetail("They are handed out at most once: a rollback would not give them back."),
+			 errhint("Call it in a statement of its own, outside of BEGIN and savepoints.")));
+}
+
+/* May this node be asked for tasks now? */
+static bool
+is_target(const TaskRequest *request, const MachineInfo *info, int node)
+{
+	if (!info->ever_task[node] || info->node_paused[node] ||
+		(request->node != NULL && strcmp(request->node, info->nodes[node]) != 0))
+		return false;
+	if (!info->ever_once[node] || !IsTransactionBlock())
+		return true;
+	if (request->node != NULL)
+		raise_in_transaction_block(info, request->node);
+	return false;
+}
+
 static void
 add_targets(TaskRequest *request, const MachineInfo *info)
 {
@@ -57,8 +87,7 @@ add_targets(TaskRequest *request, const MachineInfo *info)
 				 (request->ntargets + info->nnodes) * sizeof(ClaimTarget));
 	for (int i = 0; i < info->nnodes; i++)
 	{
-		if (info->ever_task[i] && !info->node_paused[i] &&
-			(request->node == NULL || strcmp(request->node, info->nodes[i]) == 0))
+		if (is_target(request, info, i))
 		{
 			ClaimTarget *target = &request->targets[request->ntargets++];
 
@@ -261,7 +290,7 @@ task_columns(const GrantedTask *task, const char *client, Datum *values, bool *n
 	values[6] = Int32GetDatum(row->deliveries + 1);
 	put_text(values, nulls, 7, client);
 	values[8] = TimestampTzGetDatum(task->term.claimed_at);
-	values[9] = TimestampTzGetDatum(task->term.expires_at);
+	values[9] = TimestampTzGetDatum(task->node->timeout == 0 ? DT_NOEND : task->term.expires_at);
 	values[10] = Int32GetDatum(-row->neg_priority);
 	put_text(values, nulls, 11, row->key);
 	put_text(values, nulls, 12, row->lane);
