@@ -47,8 +47,8 @@
 #define LAST_PAUSE		(60 * 1000)
 
 /*
- * A step that says it is due but finds nothing to do (the row is locked by
- * somebody, say) is called again after so many ms, not at once.
+ * A step that is still due for what it has just been called for (the row is
+ * locked by somebody, say) is called again after so many ms, not at once.
  */
 #define IDLE_PAUSE		20
 
@@ -310,8 +310,13 @@ after_failure(StepState *state, ErrorData *error)
 	state->again = true;
 }
 
+/*
+ * A step, called at that time, has done what it could.  What has become due
+ * meanwhile is no reason to pause: that would make every timer late which is
+ * due shortly after another.
+ */
 static void
-after_success(const SchedulerStep *step, StepState *state, bool again)
+after_success(const SchedulerStep *step, StepState *state, TimestampTz called_at, bool again)
 {
 	if (state->failures > 0)
 		ereport(LOG,
@@ -319,7 +324,9 @@ after_success(const SchedulerStep *step, StepState *state, bool again)
 						step->name, database_name)));
 	state->failures = 0;
 	state->again = again;
-	state->not_before = again ? 0 : monotonic_ms() + IDLE_PAUSE;
+	state->not_before = 0;
+	if (!again && step->next_due() <= called_at)
+		state->not_before = monotonic_ms() + IDLE_PAUSE;
 }
 
 /*
@@ -331,10 +338,11 @@ run_step(int i)
 {
 	const SchedulerStep *step = scheduler_steps[i];
 	bool		again = false;
+	TimestampTz called_at = board_now(board);
 	ErrorData  *error = call_contained(step, false, &again);
 
 	if (error == NULL)
-		after_success(step, &states[i], again);
+		after_success(step, &states[i], called_at, again);
 	else if (!ShutdownRequestPending)
 	{
 		if (!still_installed())

@@ -14,8 +14,10 @@
 
 #include "set_scan.h"
 
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "instance.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -114,17 +116,41 @@ seek_rank(SetScan *scan)
 	return found;
 }
 
+/*
+ * The condition (ready_at, id) >= (at, id of the key), where the index has
+ * these columns from the given one on: a row comparison, as the executor makes
+ * it.  So the scan begins at the very entry; by the time alone it would begin
+ * with all that are due at the same moment, and a wave of timers would be read
+ * from its beginning by each refill.
+ */
+static void
+behind_key(SetScan *scan, AttrNumber first, const EntryKey *key, ScanKey condition)
+{
+	const Datum values[] = {TimestampTzGetDatum(key->at), UUIDPGetDatum(&key->id)};
+	const Oid	types[] = {TIMESTAMPTZOID, UUIDOID};
+
+	for (int i = 0; i < 2; i++)
+		ScanKeyEntryInitializeWithInfo(&scan->behind[i], SK_ROW_MEMBER | (i == 1 ? SK_ROW_END : 0),
+									   first + i, BTGreaterEqualStrategyNumber, types[i], InvalidOid,
+									   index_getprocinfo(scan->index, first + i, BTORDER_PROC),
+									   values[i]);
+	memset(condition, 0, sizeof(ScanKeyData));
+	condition->sk_flags = SK_ROW_HEADER;
+	condition->sk_attno = first;
+	condition->sk_strategy = BTGreaterEqualStrategyNumber;
+	condition->sk_argument = PointerGetDatum(scan->behind);
+}
+
 /* Begin to read what is due at the present priority. */
 static void
 begin_rank(SetScan *scan)
 {
-	TimestampTz since = scan->rank == scan->from.rank ? scan->from.at : PG_INT64_MIN;
+	const EntryKey *from = scan->rank == scan->from.rank ? &scan->from : &KEY_LOWEST;
 	ScanKeyData keys[6];
 	int			n = ready_keys(scan, keys);
 
 	ScanKeyInit(&keys[n++], 4, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(scan->rank));
-	ScanKeyInit(&keys[n++], 5, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(since));
+	behind_key(scan, 5, from, &keys[n++]);
 	ScanKeyInit(&keys[n++], 5, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(scan->due_until));
 	scan->rows = begin_rows(scan, SnapshotSelf, keys, n);
@@ -135,8 +161,7 @@ begin_timed(SetScan *scan)
 {
 	ScanKeyData key;
 
-	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(scan->from.at));
+	behind_key(scan, 1, &scan->from, &key);
 	scan->rows = begin_rows(scan, SnapshotSelf, &key, 1);
 }
 
@@ -148,9 +173,9 @@ end_rows(SetScan *scan)
 	ExecClearTuple(scan->slot);
 }
 
-/* The next row of the index, whether before the start or not. */
+/* Go to the next row of the index; false: there is none. */
 static bool
-next_of_index(SetScan *scan)
+advance(SetScan *scan)
 {
 	if (scan->kind != SET_READY)
 	{
@@ -178,16 +203,12 @@ next_of_index(SetScan *scan)
 bool
 set_scan_next(SetScan *scan, EntryKey *key)
 {
-	while (next_of_index(scan))
-	{
-		key->id = *DatumGetUUIDP(attribute(scan, ANUM_ID));
-		key->at = DatumGetTimestampTz(attribute(scan, ANUM_READY_AT));
-		key->rank = scan->kind == SET_READY ? scan->rank : 0;
-		/* Those that share the time of the start come before it by their id. */
-		if (entry_key_compare(key, &scan->from) >= 0)
-			return true;
-	}
-	return false;
+	if (!advance(scan))
+		return false;
+	key->id = *DatumGetUUIDP(attribute(scan, ANUM_ID));
+	key->at = DatumGetTimestampTz(attribute(scan, ANUM_READY_AT));
+	key->rank = scan->kind == SET_READY ? scan->rank : 0;
+	return true;
 }
 
 void

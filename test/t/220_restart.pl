@@ -81,7 +81,7 @@ wait_until {
 
 # A timer whose row is locked.
 sql($node, "SELECT dfsmr.start('m', key => 'held')");
-sql($node, "SELECT t.* FROM dfsmr.instances i, dfsmr.transition(i.instance, 'rest') t WHERE key = 'held'");
+sql($node, "SELECT t.* FROM dfsmr.instances i, dfsmr.transition(i.instance, 'rest', delay => '2 s') t WHERE key = 'held'");
 $idle->query("BEGIN");
 $idle->query("SELECT id FROM dfsmr.instance WHERE key = 'held' FOR UPDATE");
 wait_until { sql($node, "SELECT used FROM dfsmr.status WHERE item = 'postponed timers'") eq '1' }
