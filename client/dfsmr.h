@@ -150,6 +150,8 @@ typedef struct Query
 {
 	Buffer		sql;
 	const char **values;		/* not owned */
+	char	  **owned;			/* these are */
+	int			nowned;
 	int			count;
 	int			capacity;
 	bool		has_argument;
@@ -160,6 +162,7 @@ extern void query_text(Query *query, const char *sql);
 extern void query_value(Query *query, const char *value, const char *type);
 extern void query_call(Query *query, const char *function);
 extern void query_argument(Query *query, const char *name, const char *value, const char *type);
+extern void query_owned_argument(Query *query, const char *name, char *value, const char *type);
 extern void query_object(Query *query, const char *name, const char *object, const OptionList *pairs);
 extern void query_end(Query *query);
 extern void query_free(Query *query);

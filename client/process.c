@@ -254,7 +254,7 @@ become_command(char **command, char **env, int input, pid_t parent)
 
 /* Start the command for a task.  False, and a complaint, if that fails. */
 bool
-process_start(Worker *worker, Slot *slot, const PGresult *task, int row)
+process_start(Worker *worker, Slot *slot, const PGresult *task)
 {
 	Environment env = {0};
 	pid_t		parent = getpid();
@@ -266,13 +266,13 @@ process_start(Worker *worker, Slot *slot, const PGresult *task, int row)
 	 * The result file has a new name for each task: what an earlier command
 	 * left running in the background cannot write into it.
 	 */
-	slot->result_path = format("%s/result.%d", worker->directory, worker->taken);
-	input = task_input(PQgetvalue(task, row, TASK_JSON), (size_t) PQgetlength(task, row, TASK_JSON));
+	slot->result_path = format("%s/result.%d", worker->directory, ++worker->started);
+	input = task_input(PQgetvalue(task, 0, TASK_JSON), (size_t) PQgetlength(task, 0, TASK_JSON));
 	if (input >= 0)
 		result_fd = open(slot->result_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (result_fd >= 0)
 	{
-		environment_build(&env, slot->result_path, task, row);
+		environment_build(&env, slot->result_path, task, 0);
 		fflush(stdout);
 		fflush(stderr);
 		slot->pid = fork();

@@ -68,6 +68,15 @@ query_argument(Query *query, const char *name, const char *value, const char *ty
 	query_value(query, value, type);
 }
 
+/* The same, of a value that is freed with the query. */
+void
+query_owned_argument(Query *query, const char *name, char *value, const char *type)
+{
+	query->owned = reallocate(query->owned, sizeof(char *) * (size_t) (query->nowned + 1));
+	query->owned[query->nowned++] = value;
+	query_argument(query, name, value, type);
+}
+
 /*
  * A named argument that is a JSON object: the given one, overlaid with pairs
  * "name=text" and "name:=json".  Left out when there is neither.
@@ -117,6 +126,9 @@ void
 query_free(Query *query)
 {
 	buffer_free(&query->sql);
+	for (int i = 0; i < query->nowned; i++)
+		free(query->owned[i]);
+	free(query->owned);
 	free(query->values);
 	memset(query, 0, sizeof(*query));
 }

@@ -29,12 +29,13 @@ worker_stop(Worker *worker)
 	worker->stopping = true;
 }
 
-/* The same, and exit with that status; the first one counts. */
+/* The same, start none either, and exit with that status; the first one counts. */
 void
 worker_fail(Worker *worker, int status)
 {
 	if (worker->status == EXIT_DONE)
 		worker->status = status;
+	worker->giving_back = true;
 	worker_stop(worker);
 }
 
@@ -43,7 +44,7 @@ worker_count(const Worker *worker, SlotState state)
 {
 	int			count = 0;
 
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 		if (worker->slots[i].state == state)
 			count++;
 	return count;
@@ -58,16 +59,17 @@ obey_signals(Worker *worker)
 {
 	int			signals = wake_stop_signals();
 
-	if (signals >= 1 && !worker->stopping)
+	if (signals >= 1 && !worker->giving_back)
 	{
 		if (worker->verbose)
 			complain("signal %d: finishing %d tasks", wake_last_signal(),
-					 worker->jobs - worker_count(worker, SLOT_FREE));
+					 worker_count(worker, SLOT_RUNNING) + worker_count(worker, SLOT_ENDED));
+		worker->giving_back = true;
 		worker_stop(worker);
 	}
 	if (signals < 2)
 		return;
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 	{
 		Slot	   *slot = &worker->slots[i];
 
@@ -86,7 +88,7 @@ obey_signals(Worker *worker)
 static void
 watch_commands(Worker *worker)
 {
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 	{
 		Slot	   *slot = &worker->slots[i];
 		int			wait_status;
@@ -103,6 +105,36 @@ watch_commands(Worker *worker)
 	}
 }
 
+/* Start commands for what was taken, those first that have waited longest. */
+static void
+start_commands(Worker *worker)
+{
+	int			running = worker_count(worker, SLOT_RUNNING);
+	int			waiting = worker_count(worker, SLOT_TAKEN);
+
+	for (; waiting > 0 && (running < worker->jobs || worker->giving_back); waiting--)
+	{
+		Slot	   *next = NULL;
+
+		for (int i = 0; i < worker->nslots; i++)
+		{
+			Slot	   *slot = &worker->slots[i];
+
+			if (slot->state == SLOT_TAKEN && (next == NULL || slot->turn < next->turn))
+				next = slot;
+		}
+		if (worker->giving_back)
+		{
+			next->stopped = true;
+			slot_give_back(worker, next, "the worker stops");
+			continue;
+		}
+		slot_start(worker, next);
+		if (next->state == SLOT_RUNNING)
+			running++;
+	}
+}
+
 /*
  * Is all over?  When nothing runs and the server stays away, what is left to
  * say is given up after a while: the leases will run out.
@@ -112,7 +144,8 @@ is_over(Worker *worker)
 {
 	int64_t		now = monotonic_ms();
 
-	if (!worker->stopping || worker_count(worker, SLOT_RUNNING) > 0)
+	if (!worker->stopping || worker_count(worker, SLOT_TAKEN) > 0 ||
+		worker_count(worker, SLOT_RUNNING) > 0)
 		return false;
 	if (worker_count(worker, SLOT_ENDED) == 0 && worker->waiter.state != LINK_BUSY)
 		return true;
@@ -121,7 +154,7 @@ is_over(Worker *worker)
 	if (now < worker->patience_until)
 		return false;
 
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 	{
 		Slot	   *slot = &worker->slots[i];
 
@@ -148,7 +181,7 @@ poll_timeout(const Worker *worker)
 		deadline = waiter_deadline(worker);
 	if (worker->patience_until > 0 && worker->patience_until < deadline)
 		deadline = worker->patience_until;
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 		if (worker->slots[i].kill_at > 0 && worker->slots[i].kill_at < deadline)
 			deadline = worker->slots[i].kill_at;
 
@@ -167,6 +200,7 @@ work(Worker *worker)
 
 		obey_signals(worker);
 		watch_commands(worker);
+		start_commands(worker);
 		speaker_act(worker);
 		waiter_act(worker);
 		if (is_over(worker))
@@ -203,12 +237,13 @@ split_command(const Command *command, int *argc, char **argv)
 int
 command_work(const Command *command, int argc, char **argv)
 {
-	Worker		worker = {.jobs = 1, .grace = DEFAULT_GRACE, .until = INT64_MAX};
+	Worker		worker = {.jobs = 1, .batch = 1, .grace = DEFAULT_GRACE, .until = INT64_MAX};
 	const char *client = NULL;
 	int64_t		duration = -1;
 	OptionList	rules = {0};
 	const Option options[] = {
 		{"jobs", 'j', OPTION_COUNT, &worker.jobs, "N", "run up to so many commands at once (default: 1)"},
+		{"batch", 'b', OPTION_COUNT, &worker.batch, "N", "claim and complete up to so many tasks at a time (default: 1)"},
 		{"drain", 0, OPTION_FLAG, &worker.drain, NULL, "end when nothing can become ready without help"},
 		{"for", 0, OPTION_DURATION, &duration, "DURATION", "take tasks for so long, then end"},
 		{"max", 'n', OPTION_COUNT, &worker.max, "N", "take at most so many tasks, then end"},
@@ -232,8 +267,10 @@ command_work(const Command *command, int argc, char **argv)
 	rules_init(&worker, command, &rules);
 	if (duration >= 0)
 		worker.until = monotonic_ms() + duration;
-	worker.slots = allocate(sizeof(Slot) * (size_t) worker.jobs);
-	memset(worker.slots, 0, sizeof(Slot) * (size_t) worker.jobs);
+	worker.nslots = worker.batch > worker.jobs ? worker.batch : worker.jobs;
+	worker.slots = allocate(sizeof(Slot) * (size_t) worker.nslots);
+	memset(worker.slots, 0, sizeof(Slot) * (size_t) worker.nslots);
+	worker.speaking = allocate(sizeof(Slot *) * (size_t) worker.nslots);
 
 	application = format("dfsmr work %s", worker.machine);
 	link_open(&worker.speaker, application);
@@ -250,6 +287,7 @@ command_work(const Command *command, int argc, char **argv)
 	link_close(&worker.speaker);
 	free(application);
 	free(worker.directory);
+	free(worker.speaking);
 	free(worker.slots);
 	free(worker.rules);
 	free(worker.client);

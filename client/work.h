@@ -3,18 +3,20 @@
  * work.h
  *	  What the files of "dfsmr work" share.
  *
- * A worker has a slot for every command it may run at once.  The slot holds
- * the task from its claim until the server knows how it ended:
+ * A worker has a slot for every command it may run at once, with --batch one
+ * for every task of a batch.  The slot holds the task from its claim until the
+ * server knows how it ended:
  *
- *		FREE -> RUNNING -> ENDED -> FREE
+ *		FREE -> TAKEN -> RUNNING -> ENDED -> FREE
  *
- * In RUNNING the command runs and heartbeats are due.  In ENDED the command
- * is gone and something is to be said about the task: read its result, make a
- * transition, give it back.
+ * In TAKEN it is not yet its turn; in RUNNING the command runs; in both,
+ * heartbeats are due.  In ENDED the command is gone and something is to be said
+ * about the task: read its result, make a transition, give it back.
  *
  * Two connections: the waiter sits in ready(), which blocks; the speaker says
  * everything else, one statement at a time, for whichever slot has waited
- * longest.  What a slot has to say stays in the slot until the answer is
+ * longest; with --batch, transitions are gathered and said together, in a
+ * statement that also claims tasks for the slots it frees.  What a slot has to say stays in the slot until the answer is
  * there, so a lost connection loses nothing: it is said again, with visit,
  * attempt and client, and the server knows a repetition.
  *
@@ -30,6 +32,7 @@
 typedef enum SlotState
 {
 	SLOT_FREE,
+	SLOT_TAKEN,
 	SLOT_RUNNING,
 	SLOT_ENDED
 } SlotState;
@@ -41,6 +44,7 @@ typedef enum Saying
 	SAY_HEARTBEAT,
 	SAY_RESULT,					/* have the server take the result file apart */
 	SAY_TRANSITION,
+	SAY_BATCH,					/* many transitions */
 	SAY_RELINQUISH
 } Saying;
 
@@ -53,6 +57,7 @@ typedef struct Slot
 	char	   *node;
 	char	   *visit;
 	char	   *attempt;
+	PGresult   *task;			/* TAKEN: the row that the command is started with */
 
 	/* The command. */
 	pid_t		pid;			/* RUNNING */
@@ -66,7 +71,8 @@ typedef struct Slot
 	/* What to say, ENDED; the texts are NULL where there is none. */
 	Saying		say;
 	int64_t		say_at;			/* not before */
-	uint64_t	turn;			/* who waits longest speaks first */
+	uint64_t	turn;			/* who waits longest starts, or speaks, first */
+	bool		alone;			/* a batch with it has failed: not in one again */
 	int			failures;		/* passing errors in a row */
 	Buffer		result;			/* what the command wrote */
 	const char *verdict;		/* transition by exit status; NULL: relinquish */
@@ -98,7 +104,8 @@ typedef struct Worker
 	const char *node;			/* or NULL */
 	char	  **command;
 	char	   *client;
-	int			jobs;
+	int			jobs;			/* commands at once */
+	int			batch;			/* tasks in one statement */
 	int			max;			/* tasks to take at most; 0: no limit */
 	bool		drain;
 	bool		verbose;
@@ -108,13 +115,17 @@ typedef struct Worker
 	int			nrules;
 
 	Slot	   *slots;
+	int			nslots;
 	char	   *directory;		/* of the result files */
 	uint64_t	turns;
 	int			taken;			/* tasks so far */
+	int			started;		/* commands so far */
 
 	Link		speaker;
-	Slot	   *speaking;		/* about which the statement under way is */
+	Slot	  **speaking;		/* about which the statement under way is */
+	int			nspeaking;
 	Saying		said;			/* and what it is */
+	bool		claiming;		/* and it also claims tasks */
 	bool		settling;		/* a connection was lost: what we hold comes first */
 
 	Link		waiter;
@@ -127,13 +138,22 @@ typedef struct Worker
 	int			start_failures; /* commands in a row that could not be started */
 
 	bool		stopping;		/* take no more */
+	bool		giving_back;	/* nor start what was taken */
 	bool		cancelled;		/* the waiter's statement */
 	bool		commands_stopped;	/* by a second signal */
 	int64_t		patience_until; /* stopping: give up what cannot be said; 0: not begun */
 	int			status;			/* the exit status to be */
 } Worker;
 
-/* Columns of what the waiter asks for; see ask_ready(). */
+/* The server's answer about one task. */
+typedef struct ServerAnswer
+{
+	const char *sqlstate;		/* NULL: well */
+	const char *message;
+	const char *node;			/* where the instance is, when well */
+} ServerAnswer;
+
+/* Columns of what the waiter asks for; see waiter_select_tasks(). */
 enum
 {
 	TASK_JSON, TASK_INSTANCE, TASK_NODE, TASK_VISIT, TASK_ATTEMPT, TASK_LEASE_MS,
@@ -150,12 +170,18 @@ extern void rules_init(Worker *worker, const Command *command, const OptionList 
 extern const ExitRule *rules_find(const Worker *worker, int wait_status);
 
 /* work_waiter.c */
+extern int	waiter_wanted(const Worker *worker, int freed);
+extern bool waiter_may_ask(const Worker *worker, int64_t now);
+extern void waiter_select_tasks(Query *query);
+extern void waiter_take_tasks(Worker *worker, const PGresult *tasks, int row);
 extern int64_t waiter_deadline(const Worker *worker);
 extern void waiter_act(Worker *worker);
 extern void waiter_event(Worker *worker, LinkEvent event);
 
 /* work_slot.c */
 extern void slot_take(Worker *worker, Slot *slot, const PGresult *tasks, int row);
+extern void slot_start(Worker *worker, Slot *slot);
+extern bool slot_is_held(const Slot *slot);
 extern void slot_give_back(Worker *worker, Slot *slot, const char *note);
 extern void slot_stop_command(Worker *worker, Slot *slot);
 extern void slot_command_ended(Worker *worker, Slot *slot, int wait_status);
@@ -167,11 +193,19 @@ extern void worker_settle(Worker *worker);
 extern int64_t speaker_deadline(const Worker *worker);
 extern void speaker_act(Worker *worker);
 extern void speaker_event(Worker *worker, LinkEvent event);
+extern void transition_answered(Worker *worker, Slot *slot, const ServerAnswer *answer);
+
+/* work_batch.c */
+extern bool batch_gathers(const Worker *worker, const Slot *slot);
+extern bool batch_is_due(const Worker *worker);
+extern void batch_say(Worker *worker, Query *query);
+extern void batch_answered(Worker *worker, const PGresult *result);
+extern void batch_failed(Worker *worker, const PGresult *result);
 
 /* process.c */
 extern char *process_directory_make(void);
 extern void process_directory_remove(const char *directory);
-extern bool process_start(Worker *worker, Slot *slot, const PGresult *task, int row);
+extern bool process_start(Worker *worker, Slot *slot, const PGresult *task);
 extern bool process_reap(Slot *slot, int *wait_status);
 extern void process_signal(Slot *slot, int signo);
 extern bool process_read_result(Slot *slot);

@@ -17,6 +17,9 @@
 #define HEARTBEATS_PER_LEASE 3
 #define MIN_HEARTBEAT 50
 
+/* With --batch, a transition waits so long for others to go with it. */
+#define GATHER_MS 200
+
 /* Tasks that are given back again and again wait longer and longer. */
 #define MAX_GIVE_BACK_SECONDS 60
 
@@ -25,7 +28,7 @@ static void
 speak(Worker *worker, Slot *slot, Saying saying)
 {
 	slot->say = saying;
-	slot->say_at = 0;
+	slot->say_at = batch_gathers(worker, slot) ? monotonic_ms() + GATHER_MS : 0;
 	slot->failures = 0;
 	slot->turn = ++worker->turns;
 }
@@ -50,6 +53,7 @@ slot_free(Slot *slot)
 	free(slot->node);
 	free(slot->visit);
 	free(slot->attempt);
+	PQclear(slot->task);
 	free(slot->transition);
 	free(slot->params);
 	free(slot->data);
@@ -59,10 +63,43 @@ slot_free(Slot *slot)
 	memset(slot, 0, sizeof(*slot));
 }
 
-/* Take a task that ready() handed out, and start its command. */
+/* Do we hold the task's lease, with nothing to say about it yet? */
+bool
+slot_is_held(const Slot *slot)
+{
+	return slot->state == SLOT_TAKEN || slot->state == SLOT_RUNNING;
+}
+
+/* One row of a result as a result of its own. */
+static PGresult *
+copy_row(const PGresult *result, int row)
+{
+	PGresult   *copy = PQcopyResult(result, PG_COPYRES_ATTRS);
+
+	for (int i = 0; copy != NULL && i < PQnfields(result); i++)
+		if (!PQsetvalue(copy, 0, i,
+						PQgetisnull(result, row, i) ? NULL : PQgetvalue(result, row, i),
+						PQgetisnull(result, row, i) ? -1 : PQgetlength(result, row, i)))
+		{
+			PQclear(copy);
+			copy = NULL;
+		}
+	if (copy == NULL)
+		die(EXIT_ERROR, "out of memory");
+	return copy;
+}
+
+/* Take a task that the server handed out. */
 void
 slot_take(Worker *worker, Slot *slot, const PGresult *tasks, int row)
 {
+	if (!PQgetisnull(tasks, row, TASK_LEASE_MS))
+	{
+		slot->heartbeat_every = strtoll(PQgetvalue(tasks, row, TASK_LEASE_MS), NULL, 10) / HEARTBEATS_PER_LEASE;
+		if (slot->heartbeat_every < MIN_HEARTBEAT)
+			slot->heartbeat_every = MIN_HEARTBEAT;
+		slot->heartbeat_at = monotonic_ms() + slot->heartbeat_every;
+	}
 	slot->instance = duplicate(PQgetvalue(tasks, row, TASK_INSTANCE));
 	slot->node = duplicate(PQgetvalue(tasks, row, TASK_NODE));
 	slot->visit = duplicate(PQgetvalue(tasks, row, TASK_VISIT));
@@ -77,21 +114,30 @@ slot_take(Worker *worker, Slot *slot, const PGresult *tasks, int row)
 	}
 
 	worker->taken++;
-	if (!process_start(worker, slot, tasks, row))
+	slot->state = SLOT_TAKEN;
+	slot->turn = ++worker->turns;
+	slot->task = copy_row(tasks, row);
+}
+
+/* It is the task's turn: start its command. */
+void
+slot_start(Worker *worker, Slot *slot)
+{
+	PGresult   *task = slot->task;
+	bool		started = process_start(worker, slot, task);
+
+	slot->task = NULL;
+	PQclear(task);
+	if (!started)
 	{
+		/* Other tasks fare no better now. */
 		worker->start_failures++;
+		worker->ask_at = monotonic_ms() + backoff_ms(worker->start_failures, 200, 10000);
 		slot_give_back(worker, slot, "the command could not be started");
 		return;
 	}
 	worker->start_failures = 0;
 	slot->state = SLOT_RUNNING;
-	if (!PQgetisnull(tasks, row, TASK_LEASE_MS))
-	{
-		slot->heartbeat_every = strtoll(PQgetvalue(tasks, row, TASK_LEASE_MS), NULL, 10) / HEARTBEATS_PER_LEASE;
-		if (slot->heartbeat_every < MIN_HEARTBEAT)
-			slot->heartbeat_every = MIN_HEARTBEAT;
-		slot->heartbeat_at = monotonic_ms() + slot->heartbeat_every;
-	}
 	if (worker->verbose)
 		complain("%s: %s, visit %s, attempt %s: process %ld", slot->instance, slot->node,
 				 slot->visit, slot->attempt, (long) slot->pid);

@@ -24,14 +24,17 @@ enum
 static bool
 heartbeat_due(const Slot *slot, int64_t now)
 {
-	return slot->state == SLOT_RUNNING && slot->heartbeat_every > 0 && !slot->lease_gone &&
+	return slot_is_held(slot) && slot->heartbeat_every > 0 && !slot->lease_gone &&
 		now >= slot->heartbeat_at;
 }
 
 static bool
-saying_due(const Slot *slot, int64_t now)
+saying_due(const Worker *worker, const Slot *slot, int64_t now)
 {
-	return slot->state == SLOT_ENDED && slot->say != SAY_NOTHING && now >= slot->say_at;
+	if (slot->state != SLOT_ENDED || slot->say == SAY_NOTHING)
+		return false;
+	return now >= slot->say_at ||
+		(batch_gathers(worker, slot) && slot->failures == 0 && batch_is_due(worker));
 }
 
 /*
@@ -43,13 +46,13 @@ next_slot(const Worker *worker, int64_t now)
 {
 	Slot	   *next = NULL;
 
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 	{
 		Slot	   *slot = &worker->slots[i];
 
 		if (heartbeat_due(slot, now))
 			return slot;
-		if (saying_due(slot, now) && (next == NULL || slot->turn < next->turn))
+		if (saying_due(worker, slot, now) && (next == NULL || slot->turn < next->turn))
 			next = slot;
 	}
 	return next;
@@ -63,12 +66,12 @@ speaker_deadline(const Worker *worker)
 
 	if (worker->speaker.state != LINK_IDLE)
 		return deadline;
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 	{
 		const Slot *slot = &worker->slots[i];
 		int64_t		due = INT64_MAX;
 
-		if (slot->state == SLOT_RUNNING && slot->heartbeat_every > 0 && !slot->lease_gone)
+		if (slot_is_held(slot) && slot->heartbeat_every > 0 && !slot->lease_gone)
 			due = slot->heartbeat_at;
 		else if (slot->state == SLOT_ENDED && slot->say != SAY_NOTHING)
 			due = slot->say_at;
@@ -154,7 +157,7 @@ worker_settle(Worker *worker)
 	int64_t		now = monotonic_ms();
 
 	worker->settling = true;
-	for (int i = 0; i < worker->jobs; i++)
+	for (int i = 0; i < worker->nslots; i++)
 		worker->slots[i].heartbeat_at = now;
 }
 
@@ -174,8 +177,10 @@ speaker_act(Worker *worker)
 		return;
 	}
 
-	worker->speaking = slot;
-	worker->said = slot->state == SLOT_RUNNING ? SAY_HEARTBEAT : slot->say;
+	worker->speaking[0] = slot;
+	worker->nspeaking = 1;
+	worker->said = slot_is_held(slot) ? SAY_HEARTBEAT :
+		slot->say == SAY_TRANSITION && batch_gathers(worker, slot) ? SAY_BATCH : slot->say;
 	switch (worker->said)
 	{
 		case SAY_HEARTBEAT:
@@ -187,6 +192,9 @@ speaker_act(Worker *worker)
 		case SAY_TRANSITION:
 			build_transition(&query, worker, slot);
 			break;
+		case SAY_BATCH:
+			batch_say(worker, &query);
+			break;
 		default:
 			build_relinquish(&query, slot);
 			break;
@@ -197,18 +205,26 @@ speaker_act(Worker *worker)
 
 /* Is the task not ours any more: completed, aborted, handed to another? */
 static bool
-is_gone(const PGresult *result)
+is_gone(const char *sqlstate)
 {
-	return is_sqlstate(result, "SM002") || is_sqlstate(result, "SM004") ||
-		is_sqlstate(result, "SM007") || is_sqlstate(result, "SM010");
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "SM002") == 0 || strcmp(sqlstate, "SM004") == 0 ||
+		 strcmp(sqlstate, "SM007") == 0 || strcmp(sqlstate, "SM010") == 0);
 }
 
 /* Will no other task fare better? */
 static bool
-is_hopeless(const PGresult *result)
+is_hopeless(const char *sqlstate)
 {
-	return is_sqlstate(result, "42501") || is_sqlstate(result, "SM012") ||
-		is_sqlstate(result, "42883") || is_sqlstate(result, "3F000");
+	return sqlstate != NULL &&
+		(strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "SM012") == 0 ||
+		 strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "3F000") == 0);
+}
+
+static const char *
+sqlstate_of(const PGresult *result)
+{
+	return PQresultErrorField(result, PG_DIAG_SQLSTATE);
 }
 
 static void
@@ -226,7 +242,7 @@ heartbeat_answered(Worker *worker, Slot *slot, const PGresult *result, bool fail
 	int64_t		now = monotonic_ms();
 
 	/* Meanwhile the command has ended: what is said about that decides. */
-	if (slot->state != SLOT_RUNNING)
+	if (!slot_is_held(slot))
 		return;
 	if (!failed)
 	{
@@ -235,8 +251,13 @@ heartbeat_answered(Worker *worker, Slot *slot, const PGresult *result, bool fail
 		return;
 	}
 	complain_about(slot, result);
-	if (is_gone(result))
+	if (is_gone(sqlstate_of(result)))
 	{
+		if (slot->state == SLOT_TAKEN)
+		{
+			slot_free(slot);
+			return;
+		}
 		complain("%s: the lease is gone: its command is stopped", slot->instance);
 		slot->lease_gone = true;
 		slot_stop_command(worker, slot);
@@ -278,18 +299,20 @@ result_answered(Worker *worker, Slot *slot, const PGresult *result, bool failed)
 	slot_settle(worker, slot);
 }
 
-static void
-transition_answered(Worker *worker, Slot *slot, const PGresult *result, bool failed)
+/* An error has been told. */
+void
+transition_answered(Worker *worker, Slot *slot, const ServerAnswer *answer)
 {
-	if (!failed)
+	if (answer->sqlstate == NULL)
 	{
 		if (worker->verbose)
-			complain("%s: %s -%s-> %s", slot->instance, slot->node, slot->transition, PQgetvalue(result, 0, 0));
+			complain("%s: %s -%s-> %s", slot->instance, slot->node, slot->transition, answer->node);
 		slot_free(slot);
 		return;
 	}
-	complain_about(slot, result);
-	if (is_gone(result))
+	if (is_hopeless(answer->sqlstate))
+		worker_fail(worker, sqlstate_exit(answer->sqlstate));
+	if (is_gone(answer->sqlstate))
 	{
 		slot_free(slot);
 		return;
@@ -297,7 +320,7 @@ transition_answered(Worker *worker, Slot *slot, const PGresult *result, bool fai
 
 	/* The edge does not exist, its params are wrong, ...: let others try. */
 	free(slot->note);
-	slot->note = duplicate(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+	slot->note = duplicate(answer->message);
 	free(slot->delay);
 	slot->delay = NULL;
 	slot_give_back(worker, slot, NULL);
@@ -306,29 +329,39 @@ transition_answered(Worker *worker, Slot *slot, const PGresult *result, bool fai
 static void
 relinquish_answered(const Worker *worker, Slot *slot, const PGresult *result, bool failed)
 {
-	if (failed && !is_gone(result))
+	if (failed && !is_gone(sqlstate_of(result)))
 		complain_about(slot, result);
 	else if (worker->verbose)
 		complain("%s: given back", slot->instance);
 	slot_free(slot);
 }
 
+/* It may succeed a little later: say it again then. */
 static void
-take_answer(Worker *worker, Slot *slot, const PGresult *result)
+postpone(Slot *slot)
 {
+	slot->say_at = monotonic_ms() + backoff_ms(++slot->failures, RETRY_BASE, RETRY_MOST);
+}
+
+static void
+take_answer(Worker *worker, const PGresult *result)
+{
+	Slot	   *slot = worker->speaking[0];
 	bool		failed = PQresultStatus(result) != PGRES_TUPLES_OK;
+	ServerAnswer answer = {NULL, NULL, NULL};
 
 	if (failed && worker->said != SAY_HEARTBEAT)
 	{
 		if (is_passing_error(result))
 		{
-			if (slot->failures++ == 0)
+			if (slot->failures == 0)
 				complain_about(slot, result);
-			slot->say_at = monotonic_ms() + backoff_ms(slot->failures, RETRY_BASE, RETRY_MOST);
+			for (int i = 0; i < worker->nspeaking; i++)
+				postpone(worker->speaking[i]);
 			return;
 		}
-		if (is_hopeless(result))
-			worker_fail(worker, sqlstate_exit(PQresultErrorField(result, PG_DIAG_SQLSTATE)));
+		if (is_hopeless(sqlstate_of(result)))
+			worker_fail(worker, sqlstate_exit(sqlstate_of(result)));
 	}
 
 	switch (worker->said)
@@ -340,7 +373,21 @@ take_answer(Worker *worker, Slot *slot, const PGresult *result)
 			result_answered(worker, slot, result, failed);
 			break;
 		case SAY_TRANSITION:
-			transition_answered(worker, slot, result, failed);
+			if (failed)
+			{
+				complain_about(slot, result);
+				answer.sqlstate = sqlstate_of(result);
+				answer.message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+			}
+			else
+				answer.node = PQgetvalue(result, 0, 0);
+			transition_answered(worker, slot, &answer);
+			break;
+		case SAY_BATCH:
+			if (failed)
+				batch_failed(worker, result);
+			else
+				batch_answered(worker, result);
 			break;
 		default:
 			relinquish_answered(worker, slot, result, failed);
@@ -351,7 +398,6 @@ take_answer(Worker *worker, Slot *slot, const PGresult *result)
 void
 speaker_event(Worker *worker, LinkEvent event)
 {
-	Slot	   *slot = worker->speaking;
 	PGresult   *result;
 
 	switch (event)
@@ -359,13 +405,18 @@ speaker_event(Worker *worker, LinkEvent event)
 		case LINK_RESULT:
 			result = worker->speaker.result;
 			worker->speaker.result = NULL;
-			worker->speaking = NULL;
-			take_answer(worker, slot, result);
+			worker->claiming = false;
+			take_answer(worker, result);
+			worker->nspeaking = 0;
 			PQclear(result);
 			break;
 		case LINK_LOST:
-			/* The slot still wants to say it. */
-			worker->speaking = NULL;
+			/*
+			 * The slots still want to say it.  Tasks that were claimed with it
+			 * are lost on their way; their leases will run out.
+			 */
+			worker->claiming = false;
+			worker->nspeaking = 0;
 			worker_settle(worker);
 			break;
 		default:

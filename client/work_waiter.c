@@ -19,15 +19,26 @@
 /* An answer sooner than that did not wait, whatever was asked. */
 #define QUICK_MS 100
 
-/* Slots that may be filled now. */
-static int
-wanted(const Worker *worker)
-{
-	int			free_slots = worker_count(worker, SLOT_FREE);
+/* The server hands out no more in one call. */
+#define MAX_ASK 10000
 
-	if (worker->max > 0 && worker->max - worker->taken < free_slots)
-		return worker->max - worker->taken;
-	return free_slots;
+/* Slots that may be filled once so many more are free. */
+int
+waiter_wanted(const Worker *worker, int freed)
+{
+	int			wanted = worker_count(worker, SLOT_FREE) + freed;
+
+	if (worker->max > 0 && worker->max - worker->taken < wanted)
+		wanted = worker->max - worker->taken;
+	return wanted < MAX_ASK ? wanted : MAX_ASK;
+}
+
+/* Is nothing in the way of asking for tasks? */
+bool
+waiter_may_ask(const Worker *worker, int64_t now)
+{
+	return !worker->stopping && worker->waiter.state == LINK_IDLE && !worker->settling &&
+		!worker->claiming && now >= worker->ask_at && now < worker->until;
 }
 
 /* When waiter_act() must be called at the latest, events aside. */
@@ -40,30 +51,22 @@ waiter_deadline(const Worker *worker)
 		return deadline;
 	if (worker->until < deadline)
 		deadline = worker->until;
-	if (!worker->settling && wanted(worker) > 0 && worker->ask_at < deadline)
+	if (!worker->settling && !worker->claiming && waiter_wanted(worker, 0) > 0 &&
+		worker->ask_at < deadline)
 		deadline = worker->ask_at;
 	return deadline;
 }
 
 /*
- * Ask for as many tasks as there are free slots, each with its JSON, its lease
- * and what goes into the command's environment.  Params whose names a shell
- * can say come one by one as well, each text with its length in front.
+ * The columns from TASK_INSTANCE on, of a row t of tasks: its lease, and what
+ * goes into the command's environment.  Params whose names a shell can say come
+ * one by one as well, each text with its length in front.
  */
-static void
-ask_ready(Worker *worker, int64_t now)
+void
+waiter_select_tasks(Query *query)
 {
-	int64_t		wait_ms = worker->drain ? DRAIN_WAIT_MS : WAIT_MS;
-	char	   *max = format("%d", wanted(worker));
-	char	   *wait;
-	Query		query;
-
-	if (worker->until - now < wait_ms)
-		wait_ms = worker->until - now;
-	wait = duration_text(wait_ms);
-
-	query_init(&query,
-			   "SELECT pg_catalog.row_to_json(t), t.instance, t.node, t.visit, t.attempt,"
+	query_text(query,
+			   "t.instance, t.node, t.visit, t.attempt,"
 			   " (extract(epoch FROM t.expires_at - t.claimed_at) * 1000)::bigint,"
 			   " (SELECT pg_catalog.string_agg(pg_catalog.octet_length(s.text)::text || ':'::text || s.text, ''::text)"
 			   " FROM pg_catalog.jsonb_each_text(t.params) AS p(name, value),"
@@ -72,8 +75,25 @@ ask_ready(Worker *worker, int64_t now)
 			   " t.instance, t.machine, t.version, t.node, t.visit, t.attempt, t.deliveries,"
 			   " t.client, t.claimed_at, t.expires_at, t.priority, t.key, t.lane, t.parent,"
 			   " t.params, t.node_params, t.data, t.prev_node, t.prev_transition,"
-			   " pg_catalog.array_to_string(t.transitions, ' '::text) AS transitions, t.started_at"
-			   " FROM ");
+			   " pg_catalog.array_to_string(t.transitions, ' '::text) AS transitions, t.started_at");
+}
+
+/* Ask for as many tasks as there are free slots. */
+static void
+ask_ready(Worker *worker, int64_t now)
+{
+	int64_t		wait_ms = worker->drain ? DRAIN_WAIT_MS : WAIT_MS;
+	char	   *max = format("%d", waiter_wanted(worker, 0));
+	char	   *wait;
+	Query		query;
+
+	if (worker->until - now < wait_ms)
+		wait_ms = worker->until - now;
+	wait = duration_text(wait_ms);
+
+	query_init(&query, "SELECT pg_catalog.row_to_json(t), ");
+	waiter_select_tasks(&query);
+	query_text(&query, " FROM ");
 	query_call(&query, "ready");
 	query_argument(&query, "client", worker->client, "text");
 	query_argument(&query, "machine", worker->machine, "text");
@@ -145,11 +165,11 @@ waiter_act(Worker *worker)
 		return;
 	}
 
-	if (worker->waiter.state != LINK_IDLE || worker->settling || now < worker->ask_at)
+	if (!waiter_may_ask(worker, now))
 		return;
 	if (worker->ask_drained)
 		ask_drained(worker, now);
-	else if (wanted(worker) > 0)
+	else if (waiter_wanted(worker, 0) > 0)
 		ask_ready(worker, now);
 }
 
@@ -166,7 +186,7 @@ take_nothing(Worker *worker)
 		worker->quick_answers = 0;
 	else
 		worker->ask_at = now + backoff_ms(++worker->quick_answers, QUICK_MS, 2000);
-	if (worker->drain && worker_count(worker, SLOT_FREE) == worker->jobs)
+	if (worker->drain && worker_count(worker, SLOT_FREE) == worker->nslots)
 		worker->ask_drained = true;
 }
 
@@ -189,20 +209,15 @@ take_error(Worker *worker, const PGresult *result)
 	worker_fail(worker, report_error(NULL, result));
 }
 
-static void
-take_tasks(Worker *worker, const PGresult *tasks)
+/* Take the tasks of a result, from that row on. */
+void
+waiter_take_tasks(Worker *worker, const PGresult *tasks, int row)
 {
-	int			row = 0;
-
 	worker->quick_answers = 0;
 	worker->ask_at = 0;
-	for (int i = 0; i < worker->jobs && row < PQntuples(tasks); i++)
+	for (int i = 0; i < worker->nslots && row < PQntuples(tasks); i++)
 		if (worker->slots[i].state == SLOT_FREE)
 			slot_take(worker, &worker->slots[i], tasks, row++);
-
-	/* Where commands cannot be started, other tasks fare no better now. */
-	if (worker->start_failures > 0)
-		worker->ask_at = monotonic_ms() + backoff_ms(worker->start_failures, 200, 10000);
 }
 
 void
@@ -237,7 +252,7 @@ waiter_event(Worker *worker, LinkEvent event)
 		if (PQntuples(result) == 0)
 			take_nothing(worker);
 		else
-			take_tasks(worker, result);
+			waiter_take_tasks(worker, result, 0);
 	}
 	PQclear(result);
 }
