@@ -154,6 +154,18 @@ CREATE TABLE dfsmr.change_forgotten (
 );
 COMMENT ON TABLE dfsmr.change_forgotten IS 'up to which number and transaction changes were forgotten';
 
+-- How long the work of a node takes: sketches of quantiles, saved now and then
+-- by the scheduler.  What is on the board is newer; a row that cannot be read
+-- counts as none.  Dumped, so that a restored database need not learn anew.
+CREATE TABLE dfsmr.node_duration (
+    machine  text COLLATE "C" NOT NULL,
+    node     text COLLATE "C" NOT NULL,
+    saved_at timestamptz NOT NULL,
+    sketch   bytea NOT NULL,
+    PRIMARY KEY (machine, node)
+);
+COMMENT ON TABLE dfsmr.node_duration IS 'what was learnt of how long the work of each node takes, saved now and then';
+
 -- Who may do what; see 70_privileges.sql.  A role is known by its OID: a grant
 -- to a role that was dropped is worth nothing, also when the name comes back.
 -- The name is what a dump carries; the OID is looked up again on restore.
@@ -179,6 +191,7 @@ SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_6', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_7', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_turn', '');
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.change_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('dfsmr.node_duration', '');
 -- Not what a dropped role had, which would come back to life with its name.
 SELECT pg_catalog.pg_extension_config_dump('dfsmr.privilege',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role AND r.rolname = role_name)');

@@ -21,6 +21,14 @@ CREATE FUNCTION dfsmr.board_time() RETURNS timestamptz
 COMMENT ON FUNCTION dfsmr.board_time() IS
     'the time by which what is due is judged: the wall clock, but never going back';
 
+CREATE FUNCTION dfsmr.node_durations()
+    RETURNS TABLE (machine text, node text, samples bigint, p50 interval, p95 interval,
+                   p99 interval, timeout interval)
+    AS 'MODULE_PATHNAME', 'dfsmr_node_durations'
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED STRICT COST 1000 ROWS 100;
+COMMENT ON FUNCTION dfsmr.node_durations() IS
+    'past durations and timeouts of nodes; what the view node_stats is made of';
+
 -- instances: one row each.  Leases come from the board.
 CREATE VIEW dfsmr.instances WITH (security_barrier) AS
     SELECT i.id AS instance,
@@ -74,6 +82,63 @@ COMMENT ON COLUMN dfsmr.instances.failed_attempts IS 'claims of this visit that 
 COMMENT ON COLUMN dfsmr.instances.ready_at IS
     'task: claimable from then on; timer, parked, or held at most once: moves by itself then; NULL never';
 COMMENT ON COLUMN dfsmr.instances.client IS 'who holds the lease, or the claim at most once';
+
+-- node_stats: where instances are and how long the work takes, per node.  It
+-- reads the rows of all unfinished instances, which no index has all of.
+CREATE VIEW dfsmr.node_stats WITH (security_barrier) AS
+    SELECT d.machine,
+           d.node,
+           coalesce(c.instances, 0) AS instances,
+           CASE WHEN p.paused THEN 0 ELSE coalesce(c.ready, 0) END AS ready,
+           coalesce(c.running, 0) AS running,
+           CASE WHEN p.paused THEN 0 ELSE coalesce(c.delayed, 0) END AS delayed,
+           coalesce(c.parked, 0) AS parked,
+           CASE WHEN p.paused THEN coalesce(c.ready + c.delayed, 0) ELSE 0 END AS paused,
+           d.samples,
+           d.p50,
+           d.p95,
+           d.p99,
+           d.timeout
+      FROM dfsmr.node_durations() AS d
+      LEFT JOIN (
+            SELECT s.machine,
+                   s.node,
+                   count(*) AS instances,
+                   count(*) FILTER (WHERE s.state = 'ready') AS ready,
+                   count(*) FILTER (WHERE s.state = 'running') AS running,
+                   count(*) FILTER (WHERE s.state = 'delayed') AS delayed,
+                   count(*) FILTER (WHERE s.state = 'parked') AS parked
+              FROM (SELECT i.machine,
+                           i.node,
+                           CASE WHEN i.kind = 'h' OR l.instance IS NOT NULL THEN 'running'
+                                WHEN i.kind = 'p' THEN 'parked'
+                                WHEN i.kind = 'd' OR (i.delayed AND i.ready_at > t.now) THEN 'delayed'
+                                ELSE 'ready'
+                           END AS state
+                      FROM dfsmr.instance AS i
+                      CROSS JOIN (SELECT dfsmr.board_time() AS now) AS t
+                      LEFT JOIN dfsmr.board_leases() AS l
+                        ON l.instance = i.id AND l.visit = i.visit AND i.kind IN ('t', 'h')
+                     WHERE i.kind <> 'f') AS s
+             GROUP BY s.machine, s.node) AS c
+        ON c.machine = d.machine AND c.node = d.node
+      LEFT JOIN LATERAL (
+            SELECT true AS paused
+              FROM dfsmr.pause AS p
+             WHERE p.machine = d.machine AND p.node IN ('', d.node)
+             LIMIT 1) AS p ON true;
+COMMENT ON VIEW dfsmr.node_stats IS
+    'per machine and node: instances that are there, durations of past work, the timeout in force';
+COMMENT ON COLUMN dfsmr.node_stats.instances IS 'unfinished instances at the node: the sum of the next five';
+COMMENT ON COLUMN dfsmr.node_stats.ready IS 'to be claimed now';
+COMMENT ON COLUMN dfsmr.node_stats.running IS 'claimed';
+COMMENT ON COLUMN dfsmr.node_stats.delayed IS 'at a timer, or not offered yet';
+COMMENT ON COLUMN dfsmr.node_stats.parked IS 'waiting for a signal';
+COMMENT ON COLUMN dfsmr.node_stats.paused IS 'would be ready or delayed, but node or machine are paused';
+COMMENT ON COLUMN dfsmr.node_stats.samples IS 'past durations that are remembered, from claim to completion';
+COMMENT ON COLUMN dfsmr.node_stats.p50 IS 'half of them did not take longer; within two percent, as p95 and p99';
+COMMENT ON COLUMN dfsmr.node_stats.timeout IS
+    'of a first attempt that is claimed now, by the current version; NULL: none';
 
 -- status: the board.
 CREATE VIEW dfsmr.status WITH (security_barrier) AS

@@ -14,7 +14,9 @@
 
 #include "board_internal.h"
 #include "breaker.h"
+#include "durations.h"
 #include "lease.h"
+#include "lost_claim.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
@@ -50,7 +52,7 @@ board_num_lwlocks(void)
 	return 1 + dfsmr_max_databases;
 }
 
-/* Bytes of one board beside the struct and the two hash tables. */
+/* Bytes of one board beside the struct and the hash tables. */
 static Size
 board_arrays_size(void)
 {
@@ -62,6 +64,7 @@ board_arrays_size(void)
 	size = add_size(size, mul_size(dfsmr_max_leases, sizeof(Lease *)));
 	size = add_size(size, mul_size(dfsmr_max_breakers, sizeof(MachineBreaker)));
 	size = add_size(size, mul_size(dfsmr_max_waiters, sizeof(Waiter)));
+	size = add_size(size, add_size(durations_size(), lost_claims_size()));
 	size = add_size(size, mul_size(dfsmr_max_prepared, sizeof(TransactionId)));
 	return add_size(size, 16 * MAXIMUM_ALIGNOF);
 }
@@ -77,6 +80,8 @@ board_shmem_size(void)
 	hashes = add_size(hash_estimate_size(dfsmr_max_leases, sizeof(Lease)),
 					  hash_estimate_size(dfsmr_max_sets, sizeof(NodeName) + sizeof(int)));
 	hashes = add_size(hashes, hash_estimate_size(dfsmr_max_breakers, sizeof(BreakerIndexEntry)));
+	hashes = add_size(hashes,
+					  hash_estimate_size(dfsmr_max_durations, sizeof(NodeName) + sizeof(int)));
 	return add_size(size, mul_size(dfsmr_max_databases, hashes));
 }
 
@@ -130,6 +135,8 @@ init_board(Board *board, LWLock *lock, char *memory)
 	board->breakers = (MachineBreaker *)
 		carve(&memory, dfsmr_max_breakers * sizeof(MachineBreaker));
 	memset(board->breakers, 0, dfsmr_max_breakers * sizeof(MachineBreaker));
+	durations_init(board, carve(&memory, durations_size()));
+	lost_claims_init(&board->lost_claims, carve(&memory, lost_claims_size()));
 	board->waiters = (Waiter *) carve(&memory, dfsmr_max_waiters * sizeof(Waiter));
 	board->prepared = (TransactionId *) carve(&memory, dfsmr_max_prepared * sizeof(TransactionId));
 	waiter_init(board);
@@ -168,6 +175,9 @@ board_shmem_init(void)
 		directory->boards[i].breaker_index = init_hash("breakers", i, dfsmr_max_breakers,
 													   DFSMR_NAME_MAX + 1,
 													   sizeof(BreakerIndexEntry));
+		directory->boards[i].durations_index = init_hash("durations", i, dfsmr_max_durations,
+														 sizeof(NodeName),
+														 sizeof(NodeName) + sizeof(int));
 	}
 	if (!found)
 		lease_file_load();
@@ -364,6 +374,7 @@ board_empty(Board *board)
 	board_reset_sets(board);
 	lease_forget_all(board);
 	breaker_forget_all(board);
+	durations_forget_all(board);
 	for (int i = 0; i < board->nnodes_used; i++)
 	{
 		NodeSet    *set = &board->nodes[i];

@@ -18,6 +18,7 @@
 #include "machine.h"
 #include "ordered_set.h"
 #include "port/atomics.h"
+#include "sketch.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "utils/hsearch.h"
@@ -102,6 +103,56 @@ typedef struct BreakerIndexEntry
 	int			place;
 } BreakerIndexEntry;
 
+/* A place among the durations of nodes; void once another node has it. */
+typedef struct DurationsRef
+{
+	int			slot;			/* -1: none */
+	uint32		generation;
+} DurationsRef;
+
+/* The answer to a question that every claim asks. */
+typedef struct QuantileMemo
+{
+	double		percent;		/* 0: nothing was asked */
+	int64		quantile;
+	int64		count;			/* samples in the window, then */
+	uint64		samples;		/* samples ever, then */
+} QuantileMemo;
+
+/* How long the work of one node takes; about 4.7 kB. */
+typedef struct NodeDurations
+{
+	NodeName	name;
+	uint32		generation;		/* tells a slot from its earlier life */
+	bool		loaded;			/* what was saved is in the sketch */
+	uint64		last_used;		/* for making room */
+	uint64		samples;		/* counted here since it is on the board */
+	uint64		saved;			/* ... of which so many are saved */
+	QuantileMemo memo;
+	Sketch		sketch;
+} NodeDurations;
+
+/* A claim that lost its lease before it was completed. */
+typedef struct LostClaim
+{
+	pg_uuid_t	instance;
+	int32		visit;
+	int32		attempt;		/* 0: none is here */
+	TimestampTz claimed_at;
+	DurationsRef durations;
+	int			next;			/* in the chain of its hash bucket, or -1 */
+	char		client[CLIENT_MAX + 1];
+} LostClaim;
+
+/* The latest of them: a ring, found by instance; see lost_claim.h. */
+typedef struct LostClaims
+{
+	int			capacity;
+	int			oldest;
+	LostClaim  *claims;
+	int		   *chains;			/* by hash: the first claim, or -1 */
+} LostClaims;
+
 /* How far a claim at most once has come into its row; see claim_writer.h. */
 typedef enum ClaimWrite
 {
@@ -123,6 +174,7 @@ typedef struct Lease
 	int32		deliveries;
 	int32		node;			/* slot of the node set the hint came from, */
 	uint16		node_generation;	/* ... and its generation */
+	DurationsRef durations;		/* of its node */
 	int64		renewal;		/* what a heartbeat adds */
 	TimestampTz cutoff;			/* no heartbeat renews beyond; DT_NOEND: none */
 	TimestampTz claimed_at;
@@ -134,6 +186,7 @@ typedef struct Lease
 	bool		expiring;		/* the scheduler is taking it back */
 	bool		in_row;			/* at most once: the row says who holds it, this only
 								 * how long he is believed to live */
+	bool		counted;		/* its duration is counted, or cannot be known */
 	ClaimWrite	write;			/* at most once, while pending */
 	struct Lease *write_prev;	/* queue of writes that are wanted */
 	struct Lease *write_next;
@@ -227,6 +280,11 @@ struct Board
 	int			nbreaker_events;
 	int			breaker_events_out; /* taken by somebody who writes them */
 	uint64		breaker_event_number;
+	HTAB	   *durations_index;	/* NodeName -> slot */
+	NodeDurations *durations;
+	int			ndurations;
+	uint64		samples;		/* durations counted, of all nodes */
+	LostClaims	lost_claims;
 
 	Waiter	   *waiters;
 	int			waiter_free;	/* list through next */

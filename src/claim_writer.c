@@ -223,7 +223,7 @@ write_claim(Writing *writing, InstanceRow *row)
 	if (writing->locked)
 		return;
 	after = instance_image(row);
-	xact_note_write(&before, &after, 0);
+	xact_note_write(&before, &after, 0, 0);
 }
 
 static void

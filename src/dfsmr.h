@@ -42,6 +42,8 @@ time_after(TimestampTz now, int64 usecs)
 
 /* Settings, defined in init.c; times are milliseconds. */
 extern int	dfsmr_default_timeout;
+extern int	dfsmr_min_timeout;
+extern int	dfsmr_max_timeout;
 extern int	dfsmr_max_wait;
 extern bool dfsmr_log_claims;
 extern int	dfsmr_max_databases;
@@ -50,6 +52,7 @@ extern int	dfsmr_max_sets;
 extern int	dfsmr_set_size;
 extern int	dfsmr_timer_set_size;
 extern int	dfsmr_max_waiters;
+extern int	dfsmr_max_durations;
 extern int	dfsmr_max_prepared;
 extern int	dfsmr_max_breakers;
 extern int	dfsmr_audit_interval;
@@ -81,8 +84,10 @@ typedef struct ExtensionOids
 	Oid			change_forgotten;
 	Oid			pause;
 	Oid			privilege;
+	Oid			node_duration;
 	Oid			machine_version_pkey;	/* indexes */
 	Oid			pause_pkey;
+	Oid			node_duration_pkey;
 	Oid			instance_pkey;
 	Oid			instance_key;
 	Oid			instance_ready;

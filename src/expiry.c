@@ -15,6 +15,7 @@
 #include "board_internal.h"
 #include "contain.h"
 #include "lease.h"
+#include "lost_claim.h"
 #include "machine_cache.h"
 #include "running/attempt.h"
 #include "running/call.h"
@@ -167,6 +168,7 @@ expire_one(Expiring *expiring)
 		 * Who took hints or refilled passed the row by for this lease: if it is
 		 * ready (a prepared transaction gave it back, say), offer it.
 		 */
+		lost_claims_remember(&expiring->board->lost_claims, lease);
 		lease_drop(expiring->board, lease);
 		board_offer(expiring->board, &expiring->row);
 	}

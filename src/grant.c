@@ -39,7 +39,8 @@ static const struct
 {
 	{PRIVILEGE_READ,
 		"{validate,definition,graph,history,allowed,changes_since,changes_cursor,"
-		"may_read,board_leases,board_status,board_breakers,board_time,enforce,enforce_report}"},
+		"may_read,board_leases,board_status,board_breakers,board_time,node_durations,"
+		"enforce,enforce_report}"},
 	{PRIVILEGE_SIGNAL, "{signal}"},
 	{PRIVILEGE_WORK,
 		"{ready,transition,transition_many,transition_and_ready,relinquish,heartbeat}"},

@@ -26,6 +26,8 @@
 PG_MODULE_MAGIC;
 
 int			dfsmr_default_timeout;
+int			dfsmr_min_timeout;
+int			dfsmr_max_timeout;
 int			dfsmr_max_wait;
 bool		dfsmr_log_claims;
 int			dfsmr_max_databases;
@@ -34,6 +36,7 @@ int			dfsmr_max_sets;
 int			dfsmr_set_size;
 int			dfsmr_timer_set_size;
 int			dfsmr_max_waiters;
+int			dfsmr_max_durations;
 int			dfsmr_max_prepared;
 int			dfsmr_max_breakers;
 int			dfsmr_audit_interval;
@@ -76,7 +79,7 @@ define_sizes(void)
 				"Each reserves the sizes below for itself.",
 				&dfsmr_max_databases, 4, 1, 1024);
 	define_size("dfsmr.max_leases", "Leases held at a time, per database.",
-				"About 200 bytes each. When all are taken, ready() returns fewer.",
+				"About 250 bytes each. When all are taken, ready() returns fewer.",
 				&dfsmr_max_leases, 16384, 8, 10000000);
 	define_size("dfsmr.max_sets", "Nodes with ready sets on the board, per database.",
 				"About 200 bytes and two ready sets each; the least used one makes room.",
@@ -90,6 +93,9 @@ define_sizes(void)
 	define_size("dfsmr.max_waiters", "Calls of ready() that may wait at a time, per database.",
 				"About 160 bytes each. One more does not wait.",
 				&dfsmr_max_waiters, 2048, 4, 1000000);
+	define_size("dfsmr.max_durations", "Nodes whose durations are on the board, per database.",
+				"About 5 kB each; those of the least used one make room.",
+				&dfsmr_max_durations, 256, 4, 100000);
 	define_size("dfsmr.max_prepared", "Prepared transactions watched at a time, per database.",
 				"8 bytes each. Any beyond these makes the board look again more often.",
 				&dfsmr_max_prepared, 256, 4, 100000);
@@ -102,8 +108,19 @@ static void
 define_settings(void)
 {
 	DefineCustomIntVariable("dfsmr.default_timeout",
-							"How long a lease holds at a node without a timeout of its own.",
-							NULL, &dfsmr_default_timeout, 5 * 60 * 1000, 1, INT_MAX,
+							"How long a lease holds at a node of which too few durations are known.",
+							"Timeouts are a percentile of past durations, from 20 of them on, unless a node declares a fixed one.",
+							&dfsmr_default_timeout, 5 * 60 * 1000, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dfsmr.min_timeout",
+							"The shortest that a lease holds at a node without a fixed timeout.",
+							"This comes before the node's own timeout_min and timeout_max.",
+							&dfsmr_min_timeout, 1000, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dfsmr.max_timeout",
+							"The longest that a lease holds at a node without a fixed timeout.",
+							"This comes before dfsmr.min_timeout and the node's own timeout_min and timeout_max.",
+							&dfsmr_max_timeout, 24 * 60 * 60 * 1000, 1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("dfsmr.max_wait",
 							"The longest that ready() waits, whatever it is asked for.",

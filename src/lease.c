@@ -13,7 +13,11 @@
 
 #include "lease.h"
 
+#include <math.h>
+
 #include "claim_writer.h"
+#include "durations.h"
+#include "lost_claim.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "waiter.h"
@@ -75,29 +79,53 @@ heap_remove(Board *board, Lease *lease)
 
 /* ----------------------------------------------------------------- leases */
 
+/* How much longer the next attempt of a visit gets than the one before. */
+#define ATTEMPT_GROWTH 1.5
+
+int64
+lease_timeout(const MachineNode *node, int64 learnt, int failed_attempts)
+{
+	int64		shortest = dfsmr_min_timeout * INT64CONST(1000);
+	int64		longest = dfsmr_max_timeout * INT64CONST(1000);
+	int64		timeout = learnt >= 0 ? learnt : dfsmr_default_timeout * INT64CONST(1000);
+	double		grown;
+
+	if (node->timeout == 0)
+		return dfsmr_default_timeout * INT64CONST(1000);
+	if (node->timeout > 0)
+		return node->timeout;
+	/* One pair of bounds: the settings come before the node's own. */
+	if (node->timeout_max >= 0)
+		longest = Min(longest, Max(node->timeout_max, shortest));
+	if (node->timeout_min >= 0)
+		shortest = Max(shortest, node->timeout_min);
+	timeout = Min(Max(timeout, shortest), longest);
+	if (failed_attempts == 0)
+		return timeout;
+	/* Far beyond what fits into an integer it is still a number. */
+	grown = (double) timeout * pow(ATTEMPT_GROWTH, failed_attempts);
+	return grown < (double) longest ? (int64) grown : longest;
+}
+
 /*
  * A node with a heartbeat loses its lease that long after the last beat, and a
  * fixed timeout cuts off a worker that still beats.  Elsewhere a heartbeat
- * renews the lease by the node's timeout.
+ * renews the lease by the timeout that was in force at the claim.
  */
 LeaseTerm
-lease_term(const MachineNode *node, TimestampTz now)
+lease_term(Board *board, const MachineNode *node, DurationsRef durations,
+		   int failed_attempts, TimestampTz now)
 {
 	LeaseTerm	term;
-	int64		timeout = node->timeout > 0 ? node->timeout : dfsmr_default_timeout * INT64CONST(1000);
+	bool		fixed = node->timeout >= 0;
+	int64		learnt = fixed ? -1 : durations_quantile(board, durations, node->percentile);
+	int64		timeout = lease_timeout(node, learnt, failed_attempts);
 
 	term.claimed_at = now;
 	term.in_row = node->at_most_once;
-	if (node->heartbeat >= 0)
-	{
-		term.renewal = node->heartbeat;
-		term.cutoff = node->timeout >= 0 ? time_after(now, timeout) : DT_NOEND;
-	}
-	else
-	{
-		term.renewal = timeout;
-		term.cutoff = DT_NOEND;
-	}
+	term.durations = durations;
+	term.cutoff = fixed && node->heartbeat >= 0 ? time_after(now, timeout) : DT_NOEND;
+	term.renewal = node->heartbeat >= 0 ? node->heartbeat : timeout;
 	term.expires_at = Min(time_after(now, term.renewal), term.cutoff);
 	return term;
 }
@@ -161,6 +189,7 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 	lease->pending = true;
 	/* The postmaster, which restores what was saved, is no such process. */
 	lease->owner = MyProc != NULL ? proc_number(MyProc) : -1;
+	lease->durations.slot = -1;
 	lease->heap_index = -1;
 	board->npending++;
 	*result = lease;
@@ -182,6 +211,7 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 	lease->expires_at = lease->check_at = term->expires_at;
 	lease->renewal = term->renewal;
 	lease->cutoff = term->cutoff;
+	lease->durations = term->durations;
 	lease->tid = *tid;
 	strlcpy(lease->client, client, sizeof(lease->client));
 	if (lease->heap_index < 0)
@@ -231,8 +261,10 @@ lease_drop_before_visit(Board *board, const pg_uuid_t *instance, int visit)
 {
 	Lease	   *lease = lease_find(board, instance);
 
-	if (lease != NULL && lease->visit < visit)
-		lease_drop(board, lease);
+	if (lease == NULL || lease->visit >= visit)
+		return;
+	lost_claims_remember(&board->lost_claims, lease);
+	lease_drop(board, lease);
 }
 
 void

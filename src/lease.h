@@ -35,10 +35,23 @@ typedef struct LeaseTerm
 	int64		renewal;
 	TimestampTz cutoff;
 	bool		in_row;			/* at most once: nothing is taken back when it ends */
+	DurationsRef durations;		/* of the node */
 } LeaseTerm;
 
-/* The term of a claim at the node, made now. */
-extern LeaseTerm lease_term(const MachineNode *node, TimestampTz now);
+/*
+ * The timeout in force at a task node, in microseconds; needs no lock.  A fixed
+ * one is what it is; with one of 0 the lease says no more than how long its
+ * holder is believed to live (dfsmr.default_timeout).  Else it is what was
+ * learnt, the node's percentile of past durations (-1: too few are known, and
+ * dfsmr.default_timeout stands in), 1.5 times longer for each attempt of the
+ * visit that ran out before, within timeout_min and timeout_max of the node and,
+ * before these, within dfsmr.min_timeout and dfsmr.max_timeout.
+ */
+extern int64 lease_timeout(const MachineNode *node, int64 learnt, int failed_attempts);
+
+/* The term of a claim at the node, made now; durations is of that node. */
+extern LeaseTerm lease_term(Board *board, const MachineNode *node, DurationsRef durations,
+							int failed_attempts, TimestampTz now);
 
 extern Lease *lease_find(Board *board, const pg_uuid_t *instance);
 
@@ -66,7 +79,10 @@ extern Lease *lease_first(Board *board);
 
 extern void lease_drop(Board *board, Lease *lease);
 
-/* Drop whatever lease the instance has for a visit before this one. */
+/*
+ * Drop whatever lease the instance has for a visit before this one.  Its holder
+ * has not completed that, but may say so later: see lost_claim.h.
+ */
 extern void lease_drop_before_visit(Board *board, const pg_uuid_t *instance, int visit);
 
 extern void lease_forget_all(Board *board);

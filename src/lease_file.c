@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "board_internal.h"
+#include "durations.h"
 #include "lease.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -24,14 +25,15 @@
 #define LEASE_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/dfsmr.leases"
 
 /* Changes whenever SavedLease does. */
-static const uint32 LEASE_FILE_MAGIC = 0x0df50002;
+static const uint32 LEASE_FILE_MAGIC = 0x0df50003;
 
 typedef struct SavedLease
 {
 	Oid			database;
 	Oid			extension;
 	pg_uuid_t	installation;
-	NodeName	name;
+	NodeName	name;			/* of its node set; empty: it has none any more */
+	NodeName	durations;		/* of its durations; the same */
 	Lease		lease;
 } SavedLease;
 
@@ -44,6 +46,7 @@ save_board(FILE *file, Board *board, pg_crc32c *crc)
 	{
 		SavedLease	saved;
 		Lease	   *lease = board->expiry[i];
+		NodeDurations *durations = durations_deref(board, lease->durations);
 
 		memset(&saved, 0, sizeof(saved));
 		saved.database = board->database;
@@ -53,6 +56,8 @@ save_board(FILE *file, Board *board, pg_crc32c *crc)
 		if (lease->node >= 0 && board->nodes[lease->node].used &&
 			board->nodes[lease->node].generation == lease->node_generation)
 			saved.name = board->nodes[lease->node].name;
+		if (durations != NULL)
+			saved.durations = durations->name;
 		COMP_CRC32C(*crc, &saved, sizeof(saved));
 		if (fwrite(&saved, sizeof(saved), 1, file) != 1)
 			return false;
@@ -110,6 +115,7 @@ restore(const SavedLease *saved)
 		.renewal = saved->lease.renewal,
 		.cutoff = saved->lease.cutoff,
 		.in_row = saved->lease.in_row,
+		.durations = {.slot = -1},
 	};
 	int			node = -1;
 
@@ -121,9 +127,14 @@ restore(const SavedLease *saved)
 	hint.tid = saved->lease.tid;
 	if (saved->name.machine[0] != '\0')
 		node = node_set_get(board, &saved->name);
+	if (saved->durations.machine[0] != '\0')
+		term.durations = durations_get(board, &saved->durations);
 	if (lease_take(board, &hint, node, &lease) == LEASE_TAKEN)
+	{
 		lease_hold(board, lease, saved->lease.attempt, saved->lease.deliveries,
 				   saved->lease.client, &term, &hint.tid);
+		lease->counted = saved->lease.counted;
+	}
 }
 
 /* The whole file, if it is whole; *n is the number of leases. */

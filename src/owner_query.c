@@ -9,6 +9,7 @@
 
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 void
 query_as_owner(const char *query, int nargs, Oid *types, Datum *values,
@@ -25,4 +26,11 @@ query_as_owner(const char *query, int nargs, Oid *types, Datum *values,
 	if (code != expected)
 		elog(ERROR, "unexpected result %d of: %s", code, query);
 	SetUserIdAndSecContext(user, context);
+}
+
+void
+commit_asynchronously(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }

@@ -19,4 +19,10 @@
 extern void query_as_owner(const char *query, int nargs, Oid *types, Datum *values,
 						   bool read_only, int expected);
 
+/*
+ * Do not wait for this transaction's commit to reach the disk: after a crash an
+ * earlier state of what it saves does as well.
+ */
+extern void commit_asynchronously(void);
+
 #endif							/* DFSMR_OWNER_QUERY_H */

@@ -36,7 +36,6 @@
 #include "scheduler.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -152,8 +151,7 @@ save_position(void)
 	Datum		values[] = {CStringGetTextDatum(change_cursor_text(publisher->position))};
 
 	publisher->save_at = board_now(board_get()) + SAVE_INTERVAL;
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	commit_asynchronously();
 	SPI_connect();
 	query_as_owner("UPDATE dfsmr.installation SET published = $1", 1, types, values, false,
 				   SPI_OK_UPDATE);

@@ -62,6 +62,7 @@ const SchedulerStep *const scheduler_steps[] = {
 	&breaker_step,
 	&publish_step,
 	&prepared_step,
+	&duration_step,
 	&audit_step,
 	&retention_step,
 	NULL

@@ -48,6 +48,7 @@ extern const SchedulerStep breaker_step;	/* breaker_step.c: moves breakers */
 extern const SchedulerStep publish_step;	/* publish.c: notifies */
 extern const SchedulerStep retention_step;	/* retention.c: forgets old changes */
 extern const SchedulerStep prepared_step;	/* prepared.c: watches prepared transactions */
+extern const SchedulerStep duration_step;	/* duration_store.c: saves durations */
 extern const SchedulerStep audit_step;		/* audit.c: compares board and heap */
 
 /* The steps in the order in which they run; ends with NULL. */

@@ -22,7 +22,9 @@
 #include "access/xact.h"
 #include "breaker.h"
 #include "claim_writer.h"
+#include "durations.h"
 #include "lease.h"
+#include "lost_claim.h"
 #include "refill.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
@@ -67,6 +69,7 @@ typedef struct Note
 			RowImage	before;
 			RowImage	after;
 			int			ended_attempt;
+			TimestampTz completed_at;
 		}			write;
 		struct
 		{
@@ -235,7 +238,8 @@ is_leased(const pg_uuid_t *instance)
 }
 
 void
-xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt)
+xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt,
+				TimestampTz completed_at)
 {
 	Note	   *note;
 
@@ -245,7 +249,7 @@ xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt
 	/* Never committed: an earlier note has what was there before it. */
 	if (before != NULL && before->own)
 		before = NULL;
-	if (nnotes >= SINGLE_NOTES && ended_attempt == 0 &&
+	if (nnotes >= SINGLE_NOTES && (ended_attempt == 0 || completed_at != 0) &&
 		(before == NULL || !is_leased(&before->key.id)))
 	{
 		note_sum(before, true);
@@ -259,6 +263,7 @@ xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt
 		note->u.write.before.name = NULL;
 	note->u.write.after = *after;
 	note->u.write.ended_attempt = ended_attempt;
+	note->u.write.completed_at = completed_at;
 }
 
 void
@@ -445,6 +450,31 @@ offer_sum(Board *board, const Note *note, const SetSum *sum)
 	board_wake_scheduler(board);
 }
 
+/* A claim has ended with the write: it was completed, given back, or ran out. */
+static void
+end_claim(Board *board, const Note *note)
+{
+	const RowImage *before = &note->u.write.before;
+	const RowImage *after = &note->u.write.after;
+	int			attempt = note->u.write.ended_attempt;
+	Lease	   *lease;
+
+	if (note->u.write.completed_at != 0)
+	{
+		if (before->name != NULL)
+			durations_completed(board, &before->key.id, before->visit, attempt,
+								note->u.write.completed_at);
+		return;
+	}
+	lease = lease_find_exact(board, &after->key.id, after->visit, attempt);
+	if (lease == NULL)
+		return;
+	/* Its worker may not know, and complete later. */
+	if (lease->expiring)
+		lost_claims_remember(&board->lost_claims, lease);
+	lease_drop(board, lease);
+}
+
 static void
 apply_committed(Board *board, const Note *note)
 {
@@ -461,13 +491,7 @@ apply_committed(Board *board, const Note *note)
 		const RowImage *after = &note->u.write.after;
 
 		if (note->u.write.ended_attempt > 0)
-		{
-			Lease	   *lease = lease_find_exact(board, &after->key.id, after->visit,
-												 note->u.write.ended_attempt);
-
-			if (lease != NULL)
-				lease_drop(board, lease);
-		}
+			end_claim(board, note);
 		lease_drop_before_visit(board, &after->key.id, after->visit);
 		board_offer(board, after);
 	}

@@ -40,11 +40,13 @@ typedef struct ClaimNote ClaimNote;
 extern const NodeName *node_name_intern(const char *machine, const char *node);
 
 /*
- * A row was written.  before is NULL for a new row.  ended_attempt > 0: the
- * visit goes on, but that attempt's lease is to be dropped (relinquish, expiry).
+ * A row was written.  before is NULL for a new row.  ended_attempt > 0: that
+ * claim has ended.  If completed_at is 0 the visit goes on and the lease is to
+ * be dropped (relinquish, expiry); else it was completed then, which ended the
+ * visit, and how long it took is counted.
  */
 extern void xact_note_write(const RowImage *before, const RowImage *after,
-							int ended_attempt);
+							int ended_attempt, TimestampTz completed_at);
 
 /*
  * Make room for n notes of claims, timers, expiring leases or breaker events, so

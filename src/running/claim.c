@@ -16,6 +16,7 @@
 #include "running/claim.h"
 
 #include "breaker.h"
+#include "durations.h"
 #include "machine_cache.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -42,6 +43,7 @@ typedef struct Claim
 	SetEntry	hint;
 	int			note;
 	BreakerTicket ticket;
+	DurationsRef durations;		/* of the node; slot -1: to be prepared */
 } Claim;
 
 /* ------------------------------------------------------------------ popping */
@@ -148,6 +150,7 @@ pop(Board *board, const ClaimTarget *targets, int ntargets, TimestampTz now,
 		{
 			case LEASE_TAKEN:
 				take(board, &claims[*n], target, retry == RETRIES, best, now);
+				claims[*n].durations = durations_loaded(board, claims[*n].name);
 				(*n)++;
 				break;
 			case LEASE_HELD:
@@ -292,7 +295,7 @@ hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 	claim->held_back = !breaker_deliver(board, &claim->ticket, now);
 	if (claim->held_back)
 		return false;
-	task->term = lease_term(task->node, now);
+	task->term = lease_term(board, task->node, claim->durations, row->failed_attempts, now);
 	if (task->node->at_most_once)
 		return claim_once_ask(board, task, client);
 	lease_hold(board, lease, task->attempt, row->deliveries + 1, client, &task->term, &row->tid);
@@ -413,7 +416,11 @@ grant(Board *board, InstanceTable *table, Claim *claims, int n, const char *clie
 	if (dfsmr_debug_sleep_claim > 0)
 		pg_usleep(dfsmr_debug_sleep_claim * 1000L);
 	for (int i = 0; i < n; i++)
+	{
 		valid[i] = verify(board, table, &claims[i], &tasks[i]);
+		if (valid[i] && claims[i].durations.slot < 0)
+			claims[i].durations = durations_prepare(board, claims[i].name);
+	}
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n; i++)

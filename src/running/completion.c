@@ -16,6 +16,7 @@
 
 #include "running/completion.h"
 
+#include "durations.h"
 #include "lease.h"
 #include "machine_cache.h"
 #include "miscadmin.h"
@@ -47,6 +48,21 @@ completion_hints(Board *board, const pg_uuid_t *const *instances, int n, ItemPoi
 	}
 }
 
+/*
+ * Which claim's work is completed, so that its duration counts: that of the
+ * attempt, or what client and visit leave no doubt about.  Who names no visit is
+ * no worker, but somebody who moves the instance on by hand.
+ */
+static int
+completed_attempt(Board *board, const Completion *said)
+{
+	if (said->visit == 0)
+		return 0;
+	if (said->attempt != 0)
+		return said->attempt;
+	return durations_attempt_named(board, said->instance, said->visit, said->client);
+}
+
 /* Fill in from the claim of this visit what the caller did not say. */
 static void
 complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
@@ -66,6 +82,7 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 		move->ticket = lease->ticket;
 	else
 		move->ticket.period = 0;
+	move->completes = completed_attempt(board, said);
 }
 
 static CompletionVerdict
@@ -77,7 +94,8 @@ refuse(CompletionAnswer *answer, Refusal refusal)
 
 /* The visit that is named is not the current one. */
 static CompletionVerdict
-judge_other_visit(const Completion *said, const InstanceRow *row, CompletionAnswer *answer)
+judge_other_visit(Board *board, const Completion *said, const InstanceRow *row,
+				  CompletionAnswer *answer)
 {
 	RecordedAnswer recorded;
 
@@ -90,6 +108,9 @@ judge_other_visit(const Completion *said, const InstanceRow *row, CompletionAnsw
 		answer->visit = recorded.visit;
 		return COMPLETION_REPEATED;
 	}
+	if (said->visit < row->visit)
+		durations_refused(board, said->instance, said->visit, said->attempt, said->client,
+						  said->move.now);
 	return refuse(answer, refusal_stale_visit(row, said->visit));
 }
 
@@ -98,7 +119,7 @@ judge_other_visit(const Completion *said, const InstanceRow *row, CompletionAnsw
  * this edge of this node.
  */
 static CompletionVerdict
-judge(const Completion *said, const InstanceRow *row, const Machine **machine,
+judge(Board *board, const Completion *said, const InstanceRow *row, const Machine **machine,
 	  const MachineNode **node, const MachineEdge **edge, CompletionAnswer *answer)
 {
 	int			found;
@@ -106,7 +127,7 @@ judge(const Completion *said, const InstanceRow *row, const Machine **machine,
 	if (!privilege_has(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN))
 		return refuse(answer, privilege_refusal(row->machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN));
 	if (said->visit != 0 && said->visit != row->visit)
-		return judge_other_visit(said, row, answer);
+		return judge_other_visit(board, said, row, answer);
 	if (row->kind == NODE_FINAL)
 		return refuse(answer, refusal_finished(row));
 	if (said->visit == 0 && !visit_may_be_missing(row))
@@ -138,7 +159,7 @@ complete(Board *board, InstanceTable *table, Completion *said, CompletionAnswer 
 		/* An earlier change of this very call may be what is repeated. */
 		if (row.own_write)
 			instance_flush_changes(table);
-		verdict = judge(said, &row, &machine, &node, &edge, answer);
+		verdict = judge(board, said, &row, &machine, &node, &edge, answer);
 		if (verdict != COMPLETION_DONE)
 			return verdict;
 		complete_from_lease(board, &row, said, &said->move);

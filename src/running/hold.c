@@ -10,6 +10,7 @@
  */
 #include "dfsmr.h"
 
+#include "durations.h"
 #include "lease.h"
 #include "machine_cache.h"
 #include "running/attempt.h"
@@ -60,6 +61,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	const Machine *machine;
 	const MachineNode *node;
 	LeaseTerm	term;
+	DurationsRef durations;
 	RowImage	image = instance_image(row);
 	SetEntry	hint;
 	Lease	   *lease;
@@ -81,7 +83,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	if (node->at_most_once)
 		raise_stale_lease(row, attempt);
 	name = node_name_intern(row->machine, row->node);
-	term = lease_term(node, now);
+	durations = durations_prepare(board, name);
 	memset(&hint, 0, sizeof(hint));
 	hint.key = image.key;
 	hint.visit = row->visit;
@@ -91,6 +93,7 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 
 	xact_note_reserve_claims(1);
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	term = lease_term(board, node, durations, row->failed_attempts, now);
 	lease = lease_find(board, &row->id);
 	if (lease != NULL && !lease->pending && !lease->expiring && lease->visit == visit &&
 		lease->attempt == row->attempt + 1)
@@ -102,6 +105,8 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 	{
 		note = xact_note_claim(name, row->retry, &hint, NULL);
 		lease_hold(board, lease, row->attempt + 1, row->deliveries + 1, "", &term, &row->tid);
+		/* When it was claimed nobody remembers. */
+		lease->counted = true;
 		xact_note_claim_held(note, row->attempt + 1, &image);
 	}
 	else
@@ -125,7 +130,8 @@ beat_held(Board *board, InstanceTable *table, InstanceRow *row, int visit, int a
 {
 	const MachineNode *node = row_node(row, machine_version(row->machine, row->version));
 	const NodeName *name = node_name_intern(row->machine, row->node);
-	LeaseTerm	term = lease_term(node, now);
+	DurationsRef durations = durations_prepare(board, name);
+	LeaseTerm	term = lease_term(board, node, durations, row->failed_attempts, now);
 	SetEntry	hint;
 	Lease	   *lease;
 
@@ -145,7 +151,7 @@ beat_held(Board *board, InstanceTable *table, InstanceRow *row, int visit, int a
 		if (instance_update(table, row, true) != INSTANCE_UPDATED)
 			return false;
 		after = instance_image(row);
-		xact_note_write(&before, &after, 0);
+		xact_note_write(&before, &after, 0, 0);
 		*expires_at = row->ready_at;
 	}
 	else if (node->on_timeout >= 0)

@@ -237,7 +237,10 @@ write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
 		return result;
 	instance_append_changes(table, journey->changes, journey->n);
 	after = instance_image(row);
-	xact_note_write(before, &after, ended_attempt);
+	if (move->completes != 0)
+		xact_note_write(before, &after, move->completes, move->now);
+	else
+		xact_note_write(before, &after, ended_attempt, 0);
 	return result;
 }
 

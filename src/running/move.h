@@ -32,6 +32,7 @@ typedef struct Move
 	BreakerTicket ticket;		/* of the claim that ends with this move */
 	bool		no_wait;		/* for whoever has locked the row: the scheduler waits
 								 * for nobody, one idle transaction must not stop time */
+	int			completes;		/* attempt whose work this completes, now; 0: none */
 } Move;
 
 /*

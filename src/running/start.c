@@ -164,7 +164,7 @@ start_instance(InstanceTable *table, const MachineInfo *info, const StartRequest
 	change.data = request->data;
 	instance_append_changes(table, &change, 1);
 	after = instance_image(&row);
-	xact_note_write(NULL, &after, 0);
+	xact_note_write(NULL, &after, 0, 0);
 	answer->instance = row.id;
 	return START_DONE;
 }
