@@ -68,6 +68,7 @@ typedef struct Note
 		{
 			RowImage	before;
 			RowImage	after;
+			int			left_visit; /* before, also when that was our own */
 			int			ended_attempt;
 			TimestampTz completed_at;
 		}			write;
@@ -242,6 +243,7 @@ xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt
 				TimestampTz completed_at)
 {
 	Note	   *note;
+	int			left_visit = before != NULL ? before->visit : 0;
 
 	reserve(1);
 	if (noted_board == NULL)
@@ -262,6 +264,7 @@ xact_note_write(const RowImage *before, const RowImage *after, int ended_attempt
 	else
 		note->u.write.before.name = NULL;
 	note->u.write.after = *after;
+	note->u.write.left_visit = left_visit;
 	note->u.write.ended_attempt = ended_attempt;
 	note->u.write.completed_at = completed_at;
 }
@@ -454,16 +457,14 @@ offer_sum(Board *board, const Note *note, const SetSum *sum)
 static void
 end_claim(Board *board, const Note *note)
 {
-	const RowImage *before = &note->u.write.before;
 	const RowImage *after = &note->u.write.after;
 	int			attempt = note->u.write.ended_attempt;
 	Lease	   *lease;
 
 	if (note->u.write.completed_at != 0)
 	{
-		if (before->name != NULL)
-			durations_completed(board, &before->key.id, before->visit, attempt,
-								note->u.write.completed_at);
+		durations_completed(board, &after->key.id, note->u.write.left_visit, attempt,
+							note->u.write.completed_at);
 		return;
 	}
 	lease = lease_find_exact(board, &after->key.id, after->visit, attempt);
