@@ -8,8 +8,7 @@
  * parse, no plan, no triggers.  The trigger on this table is for rows that no
  * API call wrote (a restore): those get transaction id 0, ours keep theirs.
  * The row goes into the member of the ring that is written now; nothing depends
- * on that being so when it commits.  All indexes are kept up by the executor's own routine, so that one that a
- * DBA adds works.
+ * on that being so when it commits.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +21,7 @@
 #include "change_columns.h"
 #include "change_ring.h"
 #include "commands/sequence.h"
-#include "executor/executor.h"
+#include "index_writer.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -32,12 +31,16 @@
 /* Changes that are kept until they are written together. */
 #define MAX_KEPT 100
 
+/* None of the own indexes is partial. */
+#define ALL_INDEXES 0x3
+
 /* The table, opened for a run of changes. */
 struct ChangeWriter
 {
 	Relation	rel;
-	EState	   *estate;
-	ResultRelInfo *result;
+	IndexWriter indexes;
+	MemoryContext context;		/* as long as the writer */
+	MemoryContext scratch;		/* until the next change */
 	Oid			sequence;
 	int			member;			/* of the ring */
 	FullTransactionId xid;
@@ -75,13 +78,16 @@ change_writer_open(void)
 {
 	const ExtensionOids *oids = extension_oids_required();
 	ChangeWriter *writer = palloc(sizeof(ChangeWriter));
+	Oid			own[2];
 
 	writer->member = change_ring()->member;
 	writer->rel = table_open(oids->change_member[writer->member], RowExclusiveLock);
-	writer->estate = CreateExecutorState();
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
-	ExecOpenIndices(writer->result, false);
+	own[0] = oids->change_position[writer->member];
+	own[1] = oids->change_instance[writer->member];
+	index_writer_open(&writer->indexes, writer->rel, own, lengthof(own));
+	writer->context = CurrentMemoryContext;
+	writer->scratch = AllocSetContextCreate(CurrentMemoryContext, "dfsmr change",
+											ALLOCSET_DEFAULT_SIZES);
 	writer->sequence = oids->change_seq;
 	writer->xid = GetTopFullTransactionId();
 	writer->role = GetUserNameFromId(GetUserId(), false);
@@ -95,9 +101,8 @@ change_writer_close(ChangeWriter *writer)
 	change_writer_flush(writer);
 	for (int i = 0; i < writer->nslots; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
-	ExecCloseIndices(writer->result);
-	FreeExecutorState(writer->estate);
-	pfree(writer->result);
+	index_writer_close(&writer->indexes);
+	MemoryContextDelete(writer->scratch);
 	/* The lock stays until the transaction ends, as for any insert. */
 	table_close(writer->rel, NoLock);
 	pfree(writer);
@@ -170,7 +175,7 @@ next_slot(ChangeWriter *writer)
 		change_writer_flush(writer);
 	if (writer->nkept == writer->nslots)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+		MemoryContext caller = MemoryContextSwitchTo(writer->context);
 
 		writer->slots[writer->nslots++] = table_slot_create(writer->rel, NULL);
 		MemoryContextSwitchTo(caller);
@@ -185,11 +190,11 @@ change_writer_append(ChangeWriter *writer, const Change *change)
 	TupleTableSlot *slot = next_slot(writer);
 	int64		seq = nextval_internal(writer->sequence, false);
 
-	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	caller = MemoryContextSwitchTo(writer->scratch);
 	fill_slot(writer, slot, change, seq);
 	ExecMaterializeSlot(slot);
 	MemoryContextSwitchTo(caller);
-	ResetPerTupleExprContext(writer->estate);
+	MemoryContextReset(writer->scratch);
 	return seq;
 }
 
@@ -201,18 +206,18 @@ change_writer_flush(ChangeWriter *writer)
 
 	if (writer->nkept == 0)
 		return;
-	caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
+	caller = MemoryContextSwitchTo(writer->scratch);
 	if (writer->nkept == 1)
 		table_tuple_insert(writer->rel, writer->slots[0], cid, 0, NULL);
 	else
 		table_multi_insert(writer->rel, writer->slots, writer->nkept, cid, 0, NULL);
 	for (int i = 0; i < writer->nkept; i++)
 	{
-		list_free(insert_index_entries(writer->result, writer->slots[i], writer->estate));
+		index_writer_insert(&writer->indexes, writer->slots[i], ALL_INDEXES, false);
 		ExecClearTuple(writer->slots[i]);
 	}
 	MemoryContextSwitchTo(caller);
-	ResetPerTupleExprContext(writer->estate);
+	MemoryContextReset(writer->scratch);
 	writer->nkept = 0;
 }
 

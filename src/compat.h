@@ -97,10 +97,11 @@ extern int no_such_variable
 
 /*
  * 15: returning a set as a tuplestore is prepared by one call; it raises the
- * errors for a caller that cannot take one.
+ * errors for a caller that cannot take one.  The caller has worked out already
+ * what the rows look like: to do so again would be a twentieth of a transition.
  */
 #if PG_VERSION_NUM >= 150000
-#define init_materialized_srf(fcinfo) InitMaterializedSRF((fcinfo), 0)
+#define init_materialized_srf(fcinfo) InitMaterializedSRF((fcinfo), MAT_SRF_USE_EXPECTED_DESC)
 #else
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -113,7 +114,7 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 	MemoryContext old;
 	TupleDesc	descriptor;
 
-	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo))
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) || rsinfo->expectedDesc == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
@@ -123,8 +124,7 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 				 errmsg("materialize mode required, but it is not allowed in this context")));
 
 	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	descriptor = CreateTupleDescCopy(rsinfo->expectedDesc);
 	rsinfo->returnMode = SFRM_Materialize;
 	rsinfo->setResult = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
 											  false, work_mem);

@@ -13,8 +13,6 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "nodes/makefuncs.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -28,12 +26,9 @@
 void
 instance_table_open(InstanceTable *table, LOCKMODE lockmode)
 {
-	const ExtensionOids *oids = extension_oids_required();
-
 	memset(table, 0, sizeof(*table));
 	table->context = CurrentMemoryContext;
-	table->rel = table_open(oids->instance, lockmode);
-	table->pkey = index_open(oids->instance_pkey, AccessShareLock);
+	table->rel = table_open(extension_oids_required()->instance, lockmode);
 	table->read_slot = table_slot_create(table->rel, NULL);
 }
 
@@ -42,14 +37,14 @@ instance_table_close(InstanceTable *table)
 {
 	if (table->changes != NULL)
 		change_writer_close(table->changes);
-	if (table->target != NULL)
+	if (table->write_slot != NULL)
 	{
-		ExecCloseIndices(table->target);
-		FreeExecutorState(table->estate);
+		index_writer_close(&table->indexes);
 		ExecDropSingleTupleTableSlot(table->write_slot);
 	}
+	if (table->pkey != NULL)
+		index_close(table->pkey, NoLock);
 	ExecDropSingleTupleTableSlot(table->read_slot);
-	index_close(table->pkey, NoLock);
 	table_close(table->rel, NoLock);
 }
 
@@ -138,6 +133,8 @@ instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
 	IndexScanDesc scan;
 	bool		found;
 
+	if (table->pkey == NULL)
+		table->pkey = index_open(extension_oids_required()->instance_pkey, AccessShareLock);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
 	scan = index_beginscan(table->rel, table->pkey, SnapshotSelf, NULL, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
@@ -174,40 +171,51 @@ instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hin
 
 /* ---------------------------------------------------------------- writing */
 
-/* Open the indexes, once there is something to write. */
-static void
-prepare_writing(InstanceTable *table, bool speculative)
+/* The extension's own indexes, in the order in which their OIDs are named. */
+enum OwnIndex
 {
-	const ExtensionOids *oids;
+	INDEX_PKEY,
+	INDEX_KEY,
+	INDEX_READY,
+	INDEX_DELAYED,
+	INDEX_TIMER
+};
+
+/* Open for writing what is not open yet. */
+static void
+prepare_writing(InstanceTable *table)
+{
+	const ExtensionOids *oids = extension_oids_required();
+	const Oid	own[] = {oids->instance_pkey, oids->instance_key, oids->instance_ready,
+	oids->instance_delayed, oids->instance_timer};
 	MemoryContext caller;
 
-	if (table->target != NULL && (table->speculative || !speculative))
+	if (table->write_slot != NULL)
 		return;
-	oids = extension_oids_required();
 	caller = MemoryContextSwitchTo(table->context);
-	if (table->target != NULL)
-	{
-		ExecCloseIndices(table->target);
-		FreeExecutorState(table->estate);
-		ExecDropSingleTupleTableSlot(table->write_slot);
-	}
-	table->estate = CreateExecutorState();
-	table->target = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->target, table->rel, 0, NULL, 0);
-	ExecOpenIndices(table->target, speculative);
-	table->speculative = speculative;
 	table->write_slot = MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsVirtual);
-	table->own_indexes_only = true;
-	for (int i = 0; i < table->target->ri_NumIndices; i++)
-	{
-		Oid			index = RelationGetRelid(table->target->ri_IndexRelationDescs[i]);
-
-		if (index != oids->instance_pkey && index != oids->instance_key &&
-			index != oids->instance_ready && index != oids->instance_delayed &&
-			index != oids->instance_timer)
-			table->own_indexes_only = false;
-	}
+	index_writer_open(&table->indexes, table->rel, own, lengthof(own));
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Which of them have an entry for the row: the predicates of
+ * install/10_tables.sql once more; sql/indexes.sql holds both together.
+ */
+static uint32
+index_entries(const InstanceRow *row)
+{
+	uint32		entries = 1u << INDEX_PKEY;
+
+	if (row->key_held)
+		entries |= 1u << INDEX_KEY;
+	if (row->kind == NODE_TASK && !row->held)
+		entries |= 1u << INDEX_READY;
+	if (row->delayed)
+		entries |= 1u << INDEX_DELAYED;
+	if (row->timed && (row->held || row->kind == NODE_TIMER || row->kind == NODE_PARKED))
+		entries |= 1u << INDEX_TIMER;
+	return entries;
 }
 
 static void
@@ -275,57 +283,6 @@ fill_slot(TupleTableSlot *slot, const InstanceRow *row)
 }
 
 /*
- * Add index entries for a new version.  The extension's own unique indexes are
- * not checked on an update: id never changes, and the key is only ever given
- * up, so the row's own earlier version is all that a check could meet -- and
- * under an old snapshot it would walk through all of them.
- */
-static void
-insert_own_index_entries(InstanceTable *table, bool update)
-{
-	const ExtensionOids *oids = extension_oids_required();
-	ResultRelInfo *target = table->target;
-	EState	   *estate = table->estate;
-	TupleTableSlot *slot = table->write_slot;
-	ExprContext *econtext = GetPerTupleExprContext(estate);
-
-	econtext->ecxt_scantuple = slot;
-	for (int i = 0; i < target->ri_NumIndices; i++)
-	{
-		Relation	index = target->ri_IndexRelationDescs[i];
-		IndexInfo  *info = target->ri_IndexRelationInfo[i];
-		bool		same_key = update && (RelationGetRelid(index) == oids->instance_pkey ||
-										  RelationGetRelid(index) == oids->instance_key);
-		Datum		values[INDEX_MAX_KEYS];
-		bool		isnull[INDEX_MAX_KEYS];
-
-		if (!info->ii_ReadyForInserts)
-			continue;
-		if (info->ii_Predicate != NIL)
-		{
-			if (info->ii_PredicateState == NULL)
-				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, estate);
-			if (!ExecQual(info->ii_PredicateState, econtext))
-				continue;
-		}
-		FormIndexDatum(info, slot, estate, values, isnull);
-		index_insert_compat(index, values, isnull, &slot->tts_tid, table->rel,
-							info->ii_Unique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							same_key, info);
-	}
-	ResetPerTupleExprContext(estate);
-}
-
-static void
-add_index_entries(InstanceTable *table, bool update)
-{
-	if (table->own_indexes_only)
-		insert_own_index_entries(table, update);
-	else
-		list_free(insert_index_entries(table->target, table->write_slot, table->estate));
-}
-
-/*
  * Insert, but not beside a row with the same id or key: as INSERT … ON
  * CONFLICT does, by looking first, then inserting speculatively.
  */
@@ -334,6 +291,7 @@ insert_speculatively(InstanceTable *table, InstanceRow *existing)
 {
 	TupleTableSlot *slot = table->write_slot;
 
+	index_writer_open_all(&table->indexes, true);
 	for (;;)
 	{
 		ItemPointerData conflict;
@@ -341,7 +299,7 @@ insert_speculatively(InstanceTable *table, InstanceRow *existing)
 		bool		lost = false;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!exec_check_index_constraints_compat(table->target, slot, table->estate,
+		if (!exec_check_index_constraints_compat(table->indexes.target, slot, table->indexes.estate,
 												 &conflict, NIL))
 		{
 			if (table_tuple_fetch_row_version(table->rel, &conflict, SnapshotSelf,
@@ -356,7 +314,7 @@ insert_speculatively(InstanceTable *table, InstanceRow *existing)
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(table->rel, slot, GetCurrentCommandId(true), 0,
 									   NULL, token);
-		list_free(exec_insert_index_tuples_compat(table->target, slot, table->estate,
+		list_free(exec_insert_index_tuples_compat(table->indexes.target, slot, table->indexes.estate,
 												  true, &lost, NIL));
 		table_tuple_complete_speculative(table->rel, slot, token, !lost);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
@@ -370,7 +328,7 @@ instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing)
 {
 	bool		speculative = existing != NULL;
 
-	prepare_writing(table, speculative);
+	prepare_writing(table);
 	fill_slot(table->write_slot, row);
 	table->write_slot->tts_tableOid = RelationGetRelid(table->rel);
 	if (speculative)
@@ -381,7 +339,7 @@ instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing)
 	else
 	{
 		table_tuple_insert(table->rel, table->write_slot, GetCurrentCommandId(true), 0, NULL);
-		add_index_entries(table, false);
+		index_writer_insert(&table->indexes, table->write_slot, index_entries(row), false);
 	}
 	row->tid = table->write_slot->tts_tid;
 	row->own_write = true;
@@ -396,7 +354,7 @@ instance_update(InstanceTable *table, InstanceRow *row, bool wait)
 	LockTupleMode lockmode;
 	UpdateIndexes update_indexes;
 
-	prepare_writing(table, false);
+	prepare_writing(table);
 	/* What this very command wrote cannot be written over by it again. */
 	if (row->own_write)
 		CommandCounterIncrement();
@@ -417,8 +375,14 @@ instance_update(InstanceTable *table, InstanceRow *row, bool wait)
 		default:
 			elog(ERROR, "unexpected result %d of an update", (int) result);
 	}
+
+	/*
+	 * The unique indexes are not checked: id never changes, and the key is only
+	 * ever given up, so the row's own earlier version is all that a check could
+	 * meet -- and under an old snapshot it would walk through all of them.
+	 */
 	if (UPDATE_NEEDS_INDEX_ENTRIES(update_indexes))
-		add_index_entries(table, true);
+		index_writer_insert(&table->indexes, table->write_slot, index_entries(row), true);
 	row->tid = table->write_slot->tts_tid;
 	row->own_write = true;
 	return INSTANCE_UPDATED;

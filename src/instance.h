@@ -18,7 +18,7 @@
 
 #include "access/tableam.h"
 #include "changelog.h"
-#include "executor/executor.h"
+#include "index_writer.h"
 #include "machine.h"
 #include "utils/jsonb.h"
 #include "xact_notes.h"
@@ -119,15 +119,13 @@ typedef struct InstanceTable
 {
 	MemoryContext context;		/* in which it was opened */
 	Relation	rel;
-	Relation	pkey;
 	TupleTableSlot *read_slot;
+
+	/* The rest is there once it is needed. */
+	Relation	pkey;
 	TupleTableSlot *write_slot;
-	IndexFetchTableData *fetch;
-	EState	   *estate;			/* the rest is there from the first write on */
-	ResultRelInfo *target;
-	bool		own_indexes_only;
-	bool		speculative;
-	ChangeWriter *changes;		/* from the first change on */
+	IndexWriter indexes;
+	ChangeWriter *changes;
 } InstanceTable;
 
 extern void instance_table_open(InstanceTable *table, LOCKMODE lockmode);
