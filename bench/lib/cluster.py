@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import psycopg
 
@@ -33,6 +34,7 @@ class Cluster:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         self.env.update(PGHOST=self.socket, PGPORT="5432", PGUSER="postgres")
         self.new = True
+        self.wrapped = None
 
     def program(self, name):
         return os.path.join(self.bindir, name)
@@ -55,7 +57,8 @@ class Cluster:
         lines.append("port = 5432")
         return "\n".join(lines) + "\n"
 
-    def start(self, **extra):
+    def start(self, wrapper=None, **extra):
+        """Start it with further settings, perhaps under another program."""
         if self.new:
             self.run(self.program("initdb"), "-D", self.data, "-U", "postgres",
                      "-A", "trust", "--no-locale", "-E", "UTF8")
@@ -64,12 +67,33 @@ class Cluster:
             self.new = False
         with open(os.path.join(self.data, "bench.conf"), "w", encoding="utf-8") as conf:
             conf.write(self.configuration(extra))
-        self.run(self.program("pg_ctl"), "-D", self.data, "-l",
-                 os.path.join(self.work, "server.log"), "-w", "-t", "120", "start",
-                 stdin=subprocess.DEVNULL)
+        log = os.path.join(self.work, "server.log")
+        if not wrapper:
+            self.run(self.program("pg_ctl"), "-D", self.data, "-l", log, "-w", "-t", "120",
+                     "start", stdin=subprocess.DEVNULL)
+            return
+        with open(log, "a", encoding="utf-8") as out:
+            self.wrapped = subprocess.Popen([*wrapper, self.program("postgres"), "-D", self.data],
+                                            env=self.env, stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=out)
+        self.wait_until_up()
+
+    def wait_until_up(self):
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def stop(self, remove=True):
-        self.run(self.program("pg_ctl"), "-D", self.data, "-m", "fast", "-w", "stop")
+        self.run(self.program("pg_ctl"), "-D", self.data, "-m", "fast", "-w", "-t", "300", "stop")
+        if self.wrapped:
+            self.wrapped.wait()
+            self.wrapped = None
         if remove:
             shutil.rmtree(self.data, ignore_errors=True)
 
