@@ -406,11 +406,14 @@ DROP TABLE priv_trap;
 DROP FUNCTION priv_trap_index;
 
 -- A role that is renamed keeps what it has; one that is dropped and made again
--- has nothing, and a grant clears away what the dropped one had.
+-- has nothing, and a grant clears away what the dropped one had.  Any grant or
+-- revoke takes note of new names, for dumps.
 ALTER ROLE regress_priv_starter RENAME TO regress_priv_beginner;
 SET ROLE regress_priv_beginner;
 SELECT dfsmr.may_read('priv_a') AS a;
 RESET ROLE;
+SELECT dfsmr.revoke_admin('regress_priv_heir');
+SELECT role_name, machine, privilege FROM dfsmr.privilege WHERE role_name IN ('regress_priv_starter', 'regress_priv_beginner') ORDER BY 1, 2;
 SELECT dfsmr.grant_start('regress_priv_beginner', 'priv_b');
 SELECT role_name, machine, privilege FROM dfsmr.privilege WHERE role_name IN ('regress_priv_starter', 'regress_priv_beginner') ORDER BY 1, 2;
 \set VERBOSITY terse

@@ -207,24 +207,23 @@ adjust_acls(const GrantCall *call)
  */
 
 /*
- * Rows of roles that are gone are worth nothing and are cleared away; the
- * others of this role learn what it is called by now, since a dump knows it by
- * name.
+ * Rows of roles that are gone are worth nothing and are cleared away; those of
+ * roles that were renamed learn what they are called by now, since a dump knows
+ * them by name.
  */
 static void
-tidy_rows(const GrantCall *call)
+tidy_rows(void)
 {
-	Oid			types[] = {OIDOID, TEXTOID};
-	Datum		values[] = {ObjectIdGetDatum(call->role), CStringGetTextDatum(call->role_name)};
-
 	run("DELETE FROM dfsmr.privilege AS p "
 		"WHERE NOT EXISTS (SELECT FROM pg_roles AS a WHERE a.oid = p.role)",
 		0, NULL, NULL, SPI_OK_DELETE);
-	run("WITH renamed AS (DELETE FROM dfsmr.privilege AS p "
-		"WHERE p.role = $1 AND p.role_name <> $2 RETURNING p.machine, p.privilege) "
+	run("WITH renamed AS (DELETE FROM dfsmr.privilege AS p USING pg_roles AS a "
+		"WHERE a.oid = p.role AND a.rolname <> p.role_name "
+		"RETURNING a.rolname, p.role, p.machine, p.privilege) "
 		"INSERT INTO dfsmr.privilege (role_name, role, machine, privilege) "
-		"SELECT $2, $1, r.machine, r.privilege FROM renamed AS r ON CONFLICT DO NOTHING",
-		2, types, values, SPI_OK_INSERT);
+		"SELECT r.rolname, r.role, r.machine, r.privilege FROM renamed AS r "
+		"ON CONFLICT DO NOTHING",
+		0, NULL, NULL, SPI_OK_INSERT);
 }
 
 static void
@@ -295,7 +294,7 @@ grant_or_revoke(FunctionCallInfo fcinfo, bool grant, Privilege privilege)
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(call.oids->owner, context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	tidy_rows(&call);
+	tidy_rows();
 	change_row(&call);
 	CommandCounterIncrement();
 	adjust_acls(&call);
