@@ -65,7 +65,7 @@ class Bench:
         """Calls of the script per second.  The quick mode counts calls, not time:
         on a machine that is busy with other tests a second may pass with none."""
         if self.quick:
-            options["transactions"] = 20
+            options.setdefault("transactions", 20)
         return pgbench(self.cluster, database, script, clients, seconds or self.seconds,
                        **options)
 

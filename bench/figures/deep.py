@@ -1,0 +1,56 @@
+"""Claims with very many ready, with very many leases out, with very many delayed:
+against the same without."""
+
+from rows import Row
+from work import JOB
+
+TITLE = "claims with 10 million ready, 100,000 leases, 10 million delayed"
+
+CLAIM = r"""
+SELECT instance, visit FROM dfsmr.ready('worker', 'job') \gset
+"""
+GIVE_BACK = "SELECT count(*) FROM dfsmr.ready('holder', 'job', max => 10000);"
+
+
+def start_many(b, db, count, delay=None):
+    chunk = min(count, 100_000)
+    delays = f", delays => ARRAY(SELECT interval '{delay}' FROM generate_series(1, {chunk}))" \
+        if delay else ""
+    for _ in range(count // chunk):
+        b.cluster.query(db, f"""SELECT count(*) FROM dfsmr.start_many('job', ARRAY(
+            SELECT '{{}}'::jsonb FROM generate_series(1, {chunk})){delays})""")
+
+
+def measure(b):
+    few, many = b.scale((10_000, 10_000_000), (500, 5_000))
+    held = b.scale(100_000, 500)
+    made = {}
+
+    def prepared(name, ready, delayed=0, leases=0):
+        db = b.database(name)
+        b.define(db, JOB)
+        start_many(b, db, ready + leases)
+        if delayed:
+            start_many(b, db, delayed, "30 days")
+        b.settle(db)
+        left = leases
+        while left > 0:
+            left -= b.cluster.value(db, GIVE_BACK if left >= 10000 else
+                                    GIVE_BACK.replace("10000", str(left)))
+        made[name] = db
+
+    def claims(name):
+        # A fixed number, so that the small supply lasts and all do the same.
+        return lambda: b.pgbench(made[name], CLAIM, 8, transactions=b.scale(100, 5))
+
+    prepared("few", few)
+    prepared("many", many)
+    prepared("busy", few, delayed=many, leases=held)
+    samples = b.interleave([(name, claims(name)) for name in ("few", "many", "busy")])
+    base = f"{few:,} ready"
+    rename = {"few": base, "many": f"{many:,} ready",
+              "busy": f"{held:,} leases out, {many:,} delayed"}
+    named = {rename[k]: v for k, v in samples.items()}
+    return [Row(f"claims, {case}", "/s", {case: named[case], base: named[base]}, ours=case,
+                against=base, bar=0.95)
+            for case in (rename["many"], rename["busy"])]
