@@ -251,6 +251,8 @@ extern int	command_instances(const Command *command, int argc, char **argv);
 extern int	command_history(const Command *command, int argc, char **argv);
 extern int	command_allowed(const Command *command, int argc, char **argv);
 extern int	command_stuck(const Command *command, int argc, char **argv);
+extern int	command_node_stats(const Command *command, int argc, char **argv);
+extern int	command_breakers(const Command *command, int argc, char **argv);
 extern int	command_status(const Command *command, int argc, char **argv);
 
 extern int	command_ready(const Command *command, int argc, char **argv);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * look.c
- *	  Commands that only look: instances, history, allowed, stuck, status.
+ *	  Commands that only look: instances, history, allowed, stuck, node-stats,
+ *	  breakers, status.
  *
  *-------------------------------------------------------------------------
  */
@@ -113,18 +114,55 @@ command_allowed(const Command *command, int argc, char **argv)
 	return show_of_instance(command, argc, argv, "allowed", "f.*", "no transition is allowed");
 }
 
-int
-command_stuck(const Command *command, int argc, char **argv)
+/* Show a view that has a column "machine"; a table has those columns. */
+static int
+show_by_machine(const Command *command, int argc, char **argv, const char *view,
+				const char *columns, const char *order, const char *nothing)
 {
+	const char *machine = NULL;
+	const Option options[] = {
+		{"machine", 'm', OPTION_TEXT, &machine, "MACHINE", "only that of this machine"},
+		NO_OPTION
+	};
 	const char **arguments = allocate(sizeof(char *) * (size_t) argc);
 	Query		query;
 
-	parse_arguments(command, NULL, argc, argv, arguments);
-	query_init(&query, "SELECT s.* FROM dfsmr.stuck AS s");
-	show_query(&query, "nothing is stuck");
+	parse_arguments(command, options, argc, argv, arguments);
+	query_init(&query, "SELECT ");
+	query_text(&query, common.json ? "i.*" : columns);
+	query_text(&query, " FROM dfsmr.");
+	query_text(&query, view);
+	query_text(&query, " AS i WHERE true");
+	add_filter(&query, "machine", machine);
+	query_text(&query, order);
+	show_query(&query, nothing);
 	query_free(&query);
 	free(arguments);
 	return EXIT_DONE;
+}
+
+int
+command_stuck(const Command *command, int argc, char **argv)
+{
+	return show_by_machine(command, argc, argv, "stuck", "i.*", " ORDER BY i.since, i.instance",
+						   "nothing is stuck");
+}
+
+int
+command_node_stats(const Command *command, int argc, char **argv)
+{
+	return show_by_machine(command, argc, argv, "node_stats", "i.*",
+						   " ORDER BY i.machine, i.node", "no machines");
+}
+
+int
+command_breakers(const Command *command, int argc, char **argv)
+{
+	return show_by_machine(command, argc, argv, "breakers",
+						   "i.machine, i.state, i.since, i.deliveries, i.retries,"
+						   " pg_catalog.round(i.ratio::numeric, 2) AS ratio,"
+						   " i.max_retry_ratio, i.probes, i.succeeded, i.next_probe_at",
+						   " ORDER BY i.machine", "no machine declares a breaker");
 }
 
 /* The board has one row of many columns, or a row per name: both read well. */

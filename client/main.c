@@ -35,6 +35,8 @@ static const Command commands[] = {
 	{"history", command_history, "ID", "show what happened to an instance", NULL, 1, 1},
 	{"allowed", command_allowed, "ID", "show the transitions an instance may take now", NULL, 1, 1},
 	{"stuck", command_stuck, "", "list instances that need somebody to act", NULL, 0, 0},
+	{"node-stats", command_node_stats, "", "show how many instances are at each node, and how long work takes there", NULL, 0, 0},
+	{"breakers", command_breakers, "", "show the circuit breakers", NULL, 0, 0},
 	{"status", command_status, "", "show what is on the server's board", NULL, 0, 0},
 
 	{"ready", command_ready, "[MACHINE [NODE]]", "claim tasks",

@@ -65,7 +65,7 @@ typedef struct Slot
 	int64_t		kill_at;		/* asked to end by SIGTERM; SIGKILL is due then */
 	bool		lease_gone;		/* nothing may be said about the task any more */
 	bool		stopped;		/* we asked it to end because the worker must */
-	int64_t		heartbeat_every;	/* 0: the lease has no end */
+	int64_t		heartbeat_every;
 	int64_t		heartbeat_at;
 
 	/* What to say, ENDED; the texts are NULL where there is none. */

@@ -17,6 +17,12 @@
 #define HEARTBEATS_PER_LEASE 3
 #define MIN_HEARTBEAT 50
 
+/*
+ * At most once: there is no lease to keep, but who looks at what is stuck wants
+ * to know whether the holder is alive.
+ */
+#define SIGN_OF_LIFE 30000
+
 /* With --batch, a transition waits so long for others to go with it. */
 #define GATHER_MS 200
 
@@ -89,17 +95,28 @@ copy_row(const PGresult *result, int row)
 	return copy;
 }
 
+/*
+ * How often the task's lease has to be renewed.  Every task gets heartbeats,
+ * also where the node declares none: a timeout that was learnt from past work
+ * must not cut off work that takes longer and goes on.
+ */
+static int64_t
+heartbeat_interval(const PGresult *tasks, int row)
+{
+	int64_t		interval;
+
+	if (PQgetisnull(tasks, row, TASK_LEASE_MS))
+		return SIGN_OF_LIFE;
+	interval = strtoll(PQgetvalue(tasks, row, TASK_LEASE_MS), NULL, 10) / HEARTBEATS_PER_LEASE;
+	return interval < MIN_HEARTBEAT ? MIN_HEARTBEAT : interval;
+}
+
 /* Take a task that the server handed out. */
 void
 slot_take(Worker *worker, Slot *slot, const PGresult *tasks, int row)
 {
-	if (!PQgetisnull(tasks, row, TASK_LEASE_MS))
-	{
-		slot->heartbeat_every = strtoll(PQgetvalue(tasks, row, TASK_LEASE_MS), NULL, 10) / HEARTBEATS_PER_LEASE;
-		if (slot->heartbeat_every < MIN_HEARTBEAT)
-			slot->heartbeat_every = MIN_HEARTBEAT;
-		slot->heartbeat_at = monotonic_ms() + slot->heartbeat_every;
-	}
+	slot->heartbeat_every = heartbeat_interval(tasks, row);
+	slot->heartbeat_at = monotonic_ms() + slot->heartbeat_every;
 	slot->instance = duplicate(PQgetvalue(tasks, row, TASK_INSTANCE));
 	slot->node = duplicate(PQgetvalue(tasks, row, TASK_NODE));
 	slot->visit = duplicate(PQgetvalue(tasks, row, TASK_VISIT));

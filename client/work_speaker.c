@@ -24,7 +24,7 @@ enum
 static bool
 heartbeat_due(const Slot *slot, int64_t now)
 {
-	return slot_is_held(slot) && slot->heartbeat_every > 0 && !slot->lease_gone &&
+	return slot_is_held(slot) && !slot->lease_gone &&
 		now >= slot->heartbeat_at;
 }
 
@@ -71,7 +71,7 @@ speaker_deadline(const Worker *worker)
 		const Slot *slot = &worker->slots[i];
 		int64_t		due = INT64_MAX;
 
-		if (slot_is_held(slot) && slot->heartbeat_every > 0 && !slot->lease_gone)
+		if (slot_is_held(slot) && !slot->lease_gone)
 			due = slot->heartbeat_at;
 		else if (slot->state == SLOT_ENDED && slot->say != SAY_NOTHING)
 			due = slot->say_at;

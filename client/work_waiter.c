@@ -67,7 +67,8 @@ waiter_select_tasks(Query *query)
 {
 	query_text(query,
 			   "t.instance, t.node, t.visit, t.attempt,"
-			   " (extract(epoch FROM t.expires_at - t.claimed_at) * 1000)::bigint,"
+			   " CASE WHEN pg_catalog.isfinite(t.expires_at)"
+			   " THEN (extract(epoch FROM t.expires_at - t.claimed_at) * 1000)::bigint END,"
 			   " (SELECT pg_catalog.string_agg(pg_catalog.octet_length(s.text)::text || ':'::text || s.text, ''::text)"
 			   " FROM pg_catalog.jsonb_each_text(t.params) AS p(name, value),"
 			   " LATERAL (VALUES (p.name), (p.value)) AS s(text)"

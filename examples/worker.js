@@ -64,11 +64,18 @@ const database = {
   },
 };
 
+// A task that is handed out at most once has no lease, and never expires: there
+// we say every half minute that we are alive, for whoever looks at what is stuck.
+const READY = `
+  SELECT instance, visit, attempt, params,
+         (extract(epoch FROM least(expires_at, claimed_at + interval '90 s')
+                             - claimed_at) * 1000)::int / 3 AS pause
+  FROM dfsmr.ready($1, $2, $3, wait => '5 s')`;
+
 // Say that we are alive, three times per lease, until the work is done.
 async function beat(task, lost, done) {
-  const pause = (task.expires_at - task.claimed_at) / 3;
   for (;;) {
-    await sleep(pause, null, { signal: done }).catch(() => {});
+    await sleep(task.pause, null, { signal: done }).catch(() => {});
     if (done.aborted) {
       return;
     }
@@ -116,8 +123,7 @@ async function main() {
 
   while (!stopping) {
     // Sleeps in the server until there is work, at most the five seconds.
-    const tasks = await database.call(
-      "SELECT * FROM dfsmr.ready($1, $2, $3, wait => '5 s')", client, machine, node);
+    const tasks = await database.call(READY, client, machine, node);
     for (const task of tasks) {
       await handle(task);
     }

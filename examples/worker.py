@@ -22,6 +22,15 @@ CLIENT = f"{socket.gethostname()[:40]}-{os.getpid()}"
 # lease.  Somebody else has it, or nobody wants it done.
 LOST = {"SM002", "SM004", "SM007", "SM010"}
 
+# A task that is handed out at most once has no lease, and never expires: there
+# we say every half minute that we are alive, for whoever looks at what is stuck.
+READY = """
+    SELECT instance, visit, attempt, params,
+           extract(epoch FROM least(expires_at, claimed_at + interval '90 s')
+                              - claimed_at)::float / 3 AS pause
+    FROM dfsmr.ready(%s, %s, %s, wait => '5 s')
+"""
+
 stopping = threading.Event()
 
 
@@ -72,8 +81,7 @@ class Database:
 
 def beat(database, task, lost, done):
     """Say that we are alive, three times per lease, until the work is done."""
-    pause = (task["expires_at"] - task["claimed_at"]).total_seconds() / 3
-    while not done.wait(pause):
+    while not done.wait(task["pause"]):
         try:
             database.call("SELECT dfsmr.heartbeat(%s, %s, %s)",
                           task["instance"], task["visit"], task["attempt"])
@@ -116,8 +124,7 @@ def main():
     database = Database()
     while not stopping.is_set():
         # Sleeps in the server until there is work, at most the five seconds.
-        for task in database.call("SELECT * FROM dfsmr.ready(%s, %s, %s, wait => '5 s')",
-                                  CLIENT, machine, node):
+        for task in database.call(READY, CLIENT, machine, node):
             handle(database, task)
 
 

@@ -83,9 +83,12 @@ say()
 }
 
 while [ -z "$stopping" ]; do
-	# Sleeps in the server until there is work, at most the five seconds.
+	# Sleeps in the server until there is work, at most the five seconds.  A task
+	# that is handed out at most once has no lease, and never expires: there we say
+	# every half minute that we are alive, for whoever looks at what is stuck.
 	task=$(sql machine="$machine" node="$node" client="$client" <<-'SQL'
-		SELECT instance, visit, attempt, extract(epoch FROM expires_at - claimed_at) / 3,
+		SELECT instance, visit, attempt,
+		       extract(epoch FROM least(expires_at, claimed_at + interval '90 s') - claimed_at) / 3,
 		       params->>'amount', coalesce(params->>'seconds', '0')
 		FROM dfsmr.ready(:'client', :'machine', :'node', wait => '5 s')
 	SQL

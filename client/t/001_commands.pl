@@ -242,6 +242,20 @@ like(client_ok($node, 'stuck'), qr/lunch/, 'pause');
 client_ok($node, 'resume', 'order', 'check');
 is(client($node, 'ready', 'order', 'check')->{status}, 0, 'resume');
 like(client_ok($node, 'status'), qr/^item .*\nleases /, 'status');
+is(client_ok($node, 'stuck', '--machine', 'nosuch'), 'nothing is stuck', 'stuck, of one machine');
+like(client_ok($node, 'node-stats', '-m', 'order'),
+	qr/^machine +node +instances .* timeout\norder +check +\d+ /, 'node-stats');
+is(client_ok($node, 'node-stats', '-m', 'nosuch'), 'no machines', 'node-stats, of one machine');
+is(client_ok($node, 'breakers'), 'no machine declares a breaker', 'breakers: none');
+define($node, <<'EOS');
+id: fragile
+breaker: {probe_rate: 30/m}
+nodes:
+  a: {start: true, transitions: {ok: done}}
+  done: {final: true}
+EOS
+like(client_ok($node, 'breakers'), qr/^machine +state .*\nfragile +closed /, 'breakers');
+is(decode_json(client_ok($node, 'breakers', '--json'))->{probe_rate}, 0.5, 'as JSON with their limits');
 
 # A role that may only work has to say the visit.
 sql($node, "CREATE ROLE worker LOGIN; SELECT dfsmr.grant_work('worker', 'order')");

@@ -285,6 +285,22 @@ $r = client($node, 'work', 'beat', '--max', 1, '--', 'sleep', 4);
 is(sql($node, "SELECT node, deliveries, failed_attempts FROM dfsmr.instances WHERE instance = '$id'"),
 	'done|1|0', 'heartbeats keep a lease of one second for four') or diag $r->{err};
 
+# So they do where the timeout is learnt, and would be over long before; and
+# where it is handed out at most once, there is nothing to lose.
+define($node, <<'EOS');
+id: long
+nodes:
+  a: {start: true, timeout_max: 1s, transitions: {ok: b}}
+  b: {timeout: 0, transitions: {ok: done}}
+  done: {final: true}
+EOS
+$id = client_ok($node, 'start', 'long');
+$r = client($node, 'work', 'long', 'a', '--max', 1, '--', 'sleep', 4);
+is(sql($node, "SELECT node, deliveries, failed_attempts FROM dfsmr.instances WHERE instance = '$id'"),
+	'b|1|0', 'heartbeats keep what takes longer than all before') or diag $r->{err};
+$r = client($node, 'work', 'long', '--drain', '--', 'true');
+is(where_is($id), 'done finished', 'at most once is done as well') or diag $r->{err};
+
 # A lease that is gone: the command and what it has started are stopped, and
 # nothing is said.
 sub lose

@@ -33,7 +33,7 @@ sub findings
 		'SELECT * FROM dfsmr.validate($def$' . slurp_file($file) . "\$def\$) $severity");
 }
 
-for my $file ("$examples/crawler.yaml", "$examples/order.yaml",
+for my $file ("$examples/crawler.yaml", "$examples/order.yaml", "$examples/payment.yaml",
 	"$ENV{DFSMR_ROOT}/demo/crawler.yaml")
 {
 	is(findings($file, ''), '', "$file is valid, without a warning");
