@@ -84,13 +84,12 @@ is(taken('good'), 'unsent', 'by on_timeout');
 
 start_payment('lost');
 complete('ok', claim('check'));
-($charge) = split /\|/, claim('charge');
+my ($instance, $visit) = split /\|/, claim('charge');
 $node->stop('immediate');
 $node->start;
 is(payment('lost', 'node, state, client'), 'charge|running|w', 'a crash does not hand it out again');
-is(sql($node, "SELECT node FROM dfsmr.transition('$charge', 'retry', note => 'the bank knows nothing of it')"),
-	'check', 'an operator decides');
-is(complete('refused', claim('check')), 'failed', 'and the machine goes on');
+sql($node, "SELECT dfsmr.relinquish('$instance', $visit, note => 'the bank knows nothing of it')");
+is(complete('refused', claim('charge')), 'failed', 'unless an operator gives it back');
 
 # ---- poison ----------------------------------------------------------------
 
