@@ -6,18 +6,31 @@
 SELECT * FROM dfsmr.validate($$
 id: crawler
 key_reuse: never
+breaker: {window: 60s, min_attempts: 20, max_retry_ratio: 0.5, probe_rate: 1/s}
 nodes:
   crawl:
     start: true
     priority: 10
-    timeout: 30s
+    timeout: p95
+    timeout_min: 1s
+    timeout_max: 10m
     heartbeat: 10s
-    transitions: {ok: success, error: wait}
+    redeliver: {base: 1s, backoff: 2.0}
+    max_attempts: 5
+    on_exhausted: error
+    transitions: {ok: store, error: wait}
+  store:
+    timeout: 30s
+    delivery: at_most_once
+    on_timeout: lost
+    transitions: {ok: success, lost: failed}
   wait:
     delay: {base: 30s, backoff: 2.0, max_delay: 1h, jitter: full}
     fire: ok
     max_visits: 8
     on_max_visits: give_up
+    max_elapsed: 3d
+    on_max_elapsed: give_up
     transitions: {ok: crawl, give_up: {to: dead}}
   dead:
     await: signal
@@ -50,6 +63,18 @@ nodes:
   c: {timeout: 95.0, transitions: {ok: d}}
   d: {timeout_strategy: fixed, timeout: 0.0, transitions: {ok: e}}
   e: {final: true}
+');
+
+-- Keys of time and failure that contradict each other.
+SELECT * FROM dfsmr.validate('id: m
+breaker: {window: 10ms, max_retry_ratio: 2, probe_rate: 1}
+nodes:
+  a: {start: true, timeout: 0, max_attempts: 3, on_exhausted: ok, redeliver: 1s, heartbeat: 1s, transitions: {ok: b}}
+  b: {timeout: p101, delivery: at_most_once, transitions: {ok: c}}
+  c: {timeout: 10s, timeout_min: 1s, heartbeat: 10s, max_elapsed: 1h, transitions: {ok: d}}
+  d: {timeout_min: 2m, timeout_max: 1m, max_attempts: 2, on_exhausted: nowhere, retry: true, transitions: {ok: e}}
+  e: {timeout: p20, transitions: {ok: f}}
+  f: {final: true}
 ');
 
 -- All in one go, sorted by line.
