@@ -169,7 +169,7 @@ CREATE VIEW dfsmr.breakers WITH (security_barrier) AS
 COMMENT ON VIEW dfsmr.breakers IS
     'circuit breakers: one row for each machine that declares one, what it has counted and what its limits are';
 COMMENT ON COLUMN dfsmr.breakers.state IS
-    'closed: all flows; open: retries go out as probes only; NULL when not preloaded';
+    'closed: all flows; open: retries go out as probes only; NULL when not preloaded, and on a standby';
 COMMENT ON COLUMN dfsmr.breakers.since IS 'it opened or closed then, or began to count';
 COMMENT ON COLUMN dfsmr.breakers.deliveries IS 'tasks handed out within the window';
 COMMENT ON COLUMN dfsmr.breakers.retries IS '... that were retries';

@@ -194,15 +194,30 @@ SELECT work('shop', 'ok', 8);
 SELECT * FROM breaker WHERE machine = 'shop';
 SELECT version FROM dfsmr.define($$
 id: shop
-breaker: {window: 2h, min_attempts: 3, max_retry_ratio: 0.5, probe_rate: 2/m}
+breaker: {window: 2h, min_attempts: 3, max_retry_ratio: 0.5, probe_rate: 0.5/m}
 nodes:
   call: {start: true, timeout: 11h, transitions: {ok: done, error: wait}}
   wait: {delay: 2h, retry: true, fire: again, transitions: {again: call}}
   done: {final: true}
 $$);
 SELECT work('shop', 'ok', 8);
-SELECT version, state, deliveries, next_probe_at - dfsmr.board_time() <= '30 s' AS soon, window_length, min_attempts, probe_rate
+SELECT version, state, deliveries, next_probe_at - dfsmr.board_time() > '1 min' AS slower, window_length, min_attempts, probe_rate
   FROM dfsmr.breakers WHERE machine = 'shop';
+-- One that is rolled back leaves nothing behind, whatever its transaction did.
+BEGIN;
+SELECT version FROM dfsmr.define($$
+id: shop
+breaker: {window: 3h, min_attempts: 1, max_retry_ratio: 0, probe_rate: 1/s}
+nodes:
+  call: {start: true, timeout: 11h, transitions: {ok: done, error: wait}}
+  wait: {delay: 2h, retry: true, fire: again, transitions: {again: call}}
+  done: {final: true}
+$$);
+SELECT count(*) FROM dfsmr.ready('w', 'shop', max => 8);
+SELECT dfsmr.tick();
+ROLLBACK;
+SELECT version, state, window_length FROM dfsmr.breakers WHERE machine = 'shop';
+SELECT work('shop', 'ok', 8);
 -- One without a breaker lets all retries go.
 SELECT version FROM dfsmr.define($$
 id: shop

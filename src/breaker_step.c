@@ -167,14 +167,21 @@ static void
 follow_definitions(Board *board)
 {
 	uint64		counter = board_definition_counter();
+	bool		changed;
 	int			n;
 
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	n = board->breakers_follow != counter ? board->nbreakers_used : 0;
-	board->breakers_follow = counter;
+	LWLockAcquire(board->lock, LW_SHARED);
+	changed = board->breakers_follow != counter;
+	n = board->nbreakers_used;
 	LWLockRelease(board->lock);
+	/* What tick()'s own transaction has defined may be rolled back. */
+	if (!changed || xact_changed_definitions())
+		return;
 	for (int i = 0; i < n; i++)
 		follow(board, i);
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	board->breakers_follow = counter;
+	LWLockRelease(board->lock);
 }
 
 /* ----------------------------------------------------------------- changes */

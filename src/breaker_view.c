@@ -7,8 +7,8 @@
  */
 #include "dfsmr.h"
 
+#include "access/xlog.h"
 #include "breaker.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "machine_cache.h"
 #include "utils/builtins.h"
@@ -99,13 +99,14 @@ put_limits(Datum *values, bool *nulls, const Breaker *limits)
 
 /*
  * One row for each machine that declares a breaker and that the caller may
- * read.  Without a board the state is not known: NULL.
+ * read.  Without a board, and on a standby, where nothing is claimed, the state
+ * is not known: NULL.
  */
 Datum
 dfsmr_board_breakers(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Board	   *board = board_get_if_available();
+	Board	   *board = RecoveryInProgress() ? NULL : board_get_if_available();
 	const MachineInfo **machines;
 	int			n;
 

@@ -370,6 +370,12 @@ board_definition_changed(void)
 		board_raise_definition_counter(noted_board);
 }
 
+bool
+xact_changed_definitions(void)
+{
+	return definitions_changed;
+}
+
 void
 xact_note_foreign_write(void)
 {

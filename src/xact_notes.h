@@ -79,6 +79,9 @@ extern int	xact_note_claim_write(const pg_uuid_t *instance, int visit);
 /* A timer was taken off the board; offered again if that is rolled back. */
 extern void xact_note_timer(const SetEntry *timer);
 
+/* Has this transaction changed definitions, so that it sees what others do not? */
+extern bool xact_changed_definitions(void);
+
 /* The claim with this ticket ends like that, when this commits. */
 extern void xact_note_ticket(const BreakerTicket *ticket, TicketEnd end);
 

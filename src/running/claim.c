@@ -50,7 +50,8 @@ typedef struct Claim
 
 /*
  * Find the breakers of those targets whose machine declares one, which usually
- * follow one another.  Lock held.
+ * follow one another.  A version that this transaction has defined itself may be
+ * rolled back: the board does not learn of it yet.  Lock held.
  */
 static void
 attach_breakers(Board *board, ClaimTarget *targets, int ntargets, TimestampTz now)
@@ -63,8 +64,10 @@ attach_breakers(Board *board, ClaimTarget *targets, int ntargets, TimestampTz no
 		const Breaker *limits = targets[i].breaker;
 
 		if (limits != NULL && limits != last)
-			place = breaker_attach(board, targets[i].name->machine, targets[i].version,
-								   limits, now);
+			place = xact_changed_definitions() ?
+				breaker_find(board, targets[i].name->machine) :
+				breaker_attach(board, targets[i].name->machine, targets[i].version,
+							   limits, now);
 		last = limits;
 		targets[i].breaker_place = limits != NULL ? place : -1;
 	}

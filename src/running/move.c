@@ -317,7 +317,6 @@ move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
 {
 	Journey		journey = {.n = 0};
 	Change	   *change = record(&journey, row, move->kind);
-
 	InstanceUpdate result;
 
 	change->prev_node = row->node;
