@@ -173,6 +173,21 @@ inline wake_one()
 	fi
 }
 
+inline wake_all()
+{
+	q = 0;
+	do
+	:: q < NP ->
+		if
+		:: waiter[q] == QUEUED -> waiter[q] = WOKEN
+		:: else
+		fi;
+		q++
+	:: else -> break
+	od;
+	q = 0
+}
+
 /*
  * Forget a lease.  Nobody may take away another's lease on a visit that is
  * not over; the claimer would act on it, or its hint would be gone.
@@ -557,7 +572,10 @@ commit:
 #endif
 	if
 	:: w == NOBODY -> goto begin
-	:: else
+#ifdef PREPARE
+	:: w != NOBODY -> goto prepared
+#endif
+	:: w != NOBODY
 	fi;
 	atomic {
 		/* visible */
@@ -590,6 +608,30 @@ commit:
 #endif
 		goto begin
 	};
+
+#ifdef PREPARE
+	/*
+	 * PREPARE TRANSACTION forgets the notes; the row stays locked.  Whoever ends
+	 * it knows nothing of the row: afterwards the set forgets what it knows.
+	 */
+prepared:
+	atomic {
+		if
+		:: c_visit[w] = u_visit[w]; c_ready[w] = u_ready[w]; c_key[w] = u_key[w];
+		   c_attempt[w] = 0;
+		   ack_over(w)
+		:: skip
+		fi;
+		u_by[w] = NOBODY; u_visit[w] = 0; u_ready[w] = 0; u_key[w] = 0
+	};
+	atomic {
+#ifndef MUT_PREPARED_UNSEEN
+		set_draw_back(1);
+		wake_all();
+#endif
+		goto begin
+	};
+#endif
 
 abort_claim:
 	/* roll back to a savepoint between the write and ready() */
@@ -712,6 +754,28 @@ proctype Scheduler(byte runs)
 			:: else -> u_by[r] = SCHED
 			fi
 		};
+#ifdef SCHED_ABORTS
+		if
+		:: skip
+		:: atomic { u_by[r] = NOBODY };
+		   atomic {
+			/* its notes are undone: the lease goes on, the image from before is offered */
+			if
+#ifdef MUT_SCHED_ABORT_DROPS_LEASE
+			:: LEASE_OF(r, v, attempt) -> lease_drop(r, by)
+#else
+#ifndef MUT_SCHED_ABORT_KEEPS_MARK
+			:: LEASE_OF(r, v, attempt) -> l_expiring[r] = 0
+#endif
+#endif
+			:: else
+			fi;
+			OFFER(c_key[r], v);
+			wake_one();
+			goto next
+		   }
+		fi;
+#endif
 		atomic {
 			/* visible */
 			u_by[r] = NOBODY;
@@ -779,7 +843,10 @@ proctype Monitor()
 		:: r < NR ->
 			assert(u_by[r] == NOBODY);
 			assert(l_state[r] != PENDING && !l_expiring[r]);
+#ifndef PREPARE
+			/* (What a prepared transaction ended is dropped when it runs out.) */
 			assert(l_state[r] == FREE || l_visit[r] == c_visit[r]);
+#endif
 			assert(!OPEN(r) || c_key[r] > frontier || HINTED(r));
 			if
 			:: OPEN(r) && leases_used < LEASES ->
