@@ -116,8 +116,8 @@ ask_ready(Worker *worker, int64_t now)
  * Ask whether anything may still become ready without help from outside:
  * what is ready here; what somebody works on, anywhere in the machine; what
  * waits for its time (a timer, a delay, or a parked node with a timeout).
- * What is paused or waits for a signal needs help, and so does what is ready
- * in another node than ours, whose workers may not exist.
+ * What is paused, stuck or waits for a signal needs help, and so does what is
+ * ready in another node than ours, whose workers may not exist.
  */
 static void
 ask_drained(Worker *worker, int64_t now)
@@ -129,7 +129,9 @@ ask_drained(Worker *worker, int64_t now)
 	query_value(&query, worker->machine, "text");
 	query_text(&query,
 			   " AND i.finished_at IS NULL"
-			   " AND (i.state IN ('running'::text, 'delayed'::text)"
+			   " AND (i.state = 'delayed'::text"
+			   " OR (i.state = 'running'::text AND i.instance NOT IN (SELECT s.instance FROM dfsmr.stuck AS s"
+			   " WHERE s.reason = 'at most once'::text))"
 			   " OR (i.state = 'parked'::text AND i.ready_at IS NOT NULL)"
 			   " OR (i.state = 'ready'::text");
 	if (worker->node)

@@ -25,7 +25,7 @@ CREATE TYPE dfsmr.task AS (
     started_at      timestamptz
 );
 COMMENT ON TYPE dfsmr.task IS
-    'a piece of work: an instance at a task node, claimed until expires_at; say one of the transitions with its visit';
+    'a piece of work: an instance at a task node, claimed until expires_at (null: until somebody decides); say one of the transitions with its visit';
 
 -- start: a new instance of the machine's current version, at its start node.
 -- id is made (UUIDv7) when NULL.  key is the caller's own name for it, unique
@@ -46,8 +46,10 @@ COMMENT ON FUNCTION dfsmr.start(text, jsonb, uuid, integer, interval, text, text
 
 -- ready: claims up to max due tasks, best first: priority, then the time at
 -- which they became ready, then id.  With wait it blocks for one to come, at
--- most dfsmr.max_wait.  No row is normal.
--- Errors: SM001 unknown machine or node, 22023 max or wait, 42501, SM012.
+-- most dfsmr.max_wait.  No row is normal.  What is handed out at most once is
+-- not inside a transaction block.
+-- Errors: SM001 unknown machine or node, 22023 max or wait, 25001 at most once in
+-- a transaction block, 42501, SM012.
 CREATE FUNCTION dfsmr.ready(client text, machine text DEFAULT NULL, node text DEFAULT NULL,
                             max integer DEFAULT 1, wait interval DEFAULT '0')
     RETURNS SETOF dfsmr.task
@@ -148,8 +150,9 @@ CREATE FUNCTION dfsmr.relinquish(instance uuid, visit integer DEFAULT NULL,
 COMMENT ON FUNCTION dfsmr.relinquish(uuid, integer, interval, integer, text) IS
     'give a claimed task back, so that another worker gets it';
 
--- heartbeat: the worker is alive; returns when the lease runs out now.  A
--- stale one raises, so that a worker learns early that it was superseded.
+-- heartbeat: the worker is alive; returns when the lease runs out now, NULL when
+-- it does not (at most once).  A stale one raises, so that a worker learns early
+-- that it was superseded.
 -- Errors: SM002, SM004 stale visit, SM007, SM010 stale lease, 42501, SM012.
 CREATE FUNCTION dfsmr.heartbeat(instance uuid, visit integer, attempt integer DEFAULT NULL)
     RETURNS timestamptz

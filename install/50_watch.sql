@@ -57,7 +57,7 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
            i.finished_at,
            coalesce(i.held_by, l.client) AS client,
            coalesce(i.held_since, l.claimed_at) AS claimed_at,
-           CASE WHEN i.kind <> 'h' THEN l.expires_at ELSE coalesce(i.ready_at, 'infinity') END AS expires_at,
+           CASE WHEN i.kind = 'h' THEN i.ready_at ELSE l.expires_at END AS expires_at,
            i.params,
            i.node_params,
            i.data,
@@ -206,7 +206,7 @@ CREATE VIEW dfsmr.stuck WITH (security_barrier) AS
                       i.instance, 'TRANSITION', i.visit, i.instance, i.visit)
           FROM dfsmr.instances AS i
           LEFT JOIN dfsmr.board_leases() AS l ON l.instance = i.instance AND l.visit = i.visit
-         WHERE i.state = 'running' AND i.expires_at = 'infinity' AND l.instance IS NULL
+         WHERE i.state = 'running' AND i.expires_at IS NULL AND l.instance IS NULL
         UNION ALL
         SELECT i.instance, i.machine, i.node, i.key, i.expires_at, 'overdue lease',
                format('the lease of client %s ran out but was not taken back', i.client),

@@ -124,7 +124,7 @@ lease_term(Board *board, const MachineNode *node, DurationsRef durations,
 	term.claimed_at = now;
 	term.in_row = node->at_most_once;
 	term.durations = durations;
-	term.cutoff = fixed && node->heartbeat >= 0 ? time_after(now, timeout) : DT_NOEND;
+	term.cutoff = node->timeout > 0 && node->heartbeat >= 0 ? time_after(now, timeout) : DT_NOEND;
 	term.renewal = node->heartbeat >= 0 ? node->heartbeat : timeout;
 	term.expires_at = Min(time_after(now, term.renewal), term.cutoff);
 	return term;

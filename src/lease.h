@@ -53,6 +53,17 @@ extern int64 lease_timeout(const MachineNode *node, int64 learnt, int failed_att
 extern LeaseTerm lease_term(Board *board, const MachineNode *node, DurationsRef durations,
 							int failed_attempts, TimestampTz now);
 
+/*
+ * Does a claim at the node last until somebody decides?  Its lease then says
+ * how long the holder is believed to live, which users are not told, unless the
+ * node asks for heartbeats.
+ */
+static inline bool
+lease_has_no_end(const MachineNode *node)
+{
+	return node->at_most_once && node->on_timeout < 0 && node->heartbeat < 0;
+}
+
 extern Lease *lease_find(Board *board, const pg_uuid_t *instance);
 
 /* The lease of this very claim, or NULL. */

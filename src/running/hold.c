@@ -119,8 +119,8 @@ retake(Board *board, InstanceRow *row, int visit, int attempt, TimestampTz now)
 
 /*
  * A heartbeat for what was handed out at most once; it has no lease to lose.
- * True when done: then *expires_at is set.  False when the row must be read
- * again.  A fixed timeout is renewed in the row, unless the node asks for
+ * True when done: then *expires_at is set, to DT_NOEND if the claim has no end.
+ * False when the row must be read again.  A fixed timeout is renewed in the row, unless the node asks for
  * heartbeats: then it is an upper limit, and they renew the lease.  That says
  * otherwise only that the holder is alive.
  */
@@ -139,7 +139,6 @@ beat_held(Board *board, InstanceTable *table, InstanceRow *row, int visit, int a
 		raise_refusal(refusal_stale_visit(row, visit));
 	if (attempt != 0 && attempt != row->attempt)
 		raise_stale_lease(row, attempt);
-	*expires_at = DT_NOEND;
 	term.claimed_at = row->held_since;
 	if (node->on_timeout >= 0 && node->heartbeat < 0)
 	{
@@ -152,14 +151,13 @@ beat_held(Board *board, InstanceTable *table, InstanceRow *row, int visit, int a
 			return false;
 		after = instance_image(row);
 		xact_note_write(&before, &after, 0, 0);
-		*expires_at = row->ready_at;
 	}
-	else if (node->on_timeout >= 0)
+	else if (row->timed)
 	{
-		term.cutoff = row->timed ? row->ready_at : DT_NOEND;
+		term.cutoff = row->ready_at;
 		term.expires_at = Min(term.expires_at, term.cutoff);
-		*expires_at = term.expires_at;
 	}
+	*expires_at = lease_has_no_end(node) ? DT_NOEND : term.expires_at;
 
 	memset(&hint, 0, sizeof(hint));
 	hint.key.id = row->id;
@@ -203,7 +201,7 @@ beat_by_row(Board *board, const pg_uuid_t *instance, int visit, int attempt, Tim
 	return expires_at;
 }
 
-/* heartbeat(instance, visit, attempt): when the lease runs out now. */
+/* heartbeat(instance, visit, attempt): when the lease runs out now, if it does. */
 Datum
 dfsmr_heartbeat(PG_FUNCTION_ARGS)
 {
@@ -222,7 +220,10 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 		privilege_require(name.machine, PRIVILEGE_WORK | PRIVILEGE_ADMIN);
 		PG_RETURN_TIMESTAMPTZ(expires_at);
 	}
-	PG_RETURN_TIMESTAMPTZ(beat_by_row(board, instance, visit, attempt, now));
+	expires_at = beat_by_row(board, instance, visit, attempt, now);
+	if (expires_at == DT_NOEND)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(expires_at);
 }
 
 /* ------------------------------------------------------------- relinquish */

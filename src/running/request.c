@@ -290,7 +290,9 @@ task_columns(const GrantedTask *task, const char *client, Datum *values, bool *n
 	values[6] = Int32GetDatum(row->deliveries + 1);
 	put_text(values, nulls, 7, client);
 	values[8] = TimestampTzGetDatum(task->term.claimed_at);
-	values[9] = TimestampTzGetDatum(task->node->timeout == 0 ? DT_NOEND : task->term.expires_at);
+	/* Not infinity, which drivers and subtraction choke on. */
+	nulls[9] = lease_has_no_end(task->node);
+	values[9] = TimestampTzGetDatum(task->term.expires_at);
 	values[10] = Int32GetDatum(-row->neg_priority);
 	put_text(values, nulls, 11, row->key);
 	put_text(values, nulls, 12, row->lane);
