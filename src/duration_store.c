@@ -221,10 +221,15 @@ copy_unsaved(Board *board, int slot, NodeDurations *copy)
 /*
  * Save up to max nodes, from the slot on at which the last batch ended, or a new
  * pass over all begins.  True: there is more.
+ *
+ * The table is locked before the board is asked for: by its name alone the
+ * statement could find that of an extension that was created meanwhile.
  */
 static bool
-save_batch(Board *board, TimestampTz now, int max)
+save_batch(TimestampTz now, int max)
 {
+	Relation	rel = table_open(extension_oids_required()->node_duration, RowExclusiveLock);
+	Board	   *board = board_get();
 	NodeDurations *copy = palloc(sizeof(NodeDurations));
 	int			slot;
 
@@ -260,6 +265,7 @@ save_batch(Board *board, TimestampTz now, int max)
 		saving.nsaved++;
 	}
 	SPI_finish();
+	table_close(rel, NoLock);
 	saving.next = slot < dfsmr_max_durations ? slot : 0;
 	return saving.next != 0;
 }
@@ -294,7 +300,7 @@ run(void)
 
 	if (is_early(now) || !anything_new(board))
 		return false;
-	return save_batch(board, now, BATCH);
+	return save_batch(now, BATCH);
 }
 
 static TimestampTz
@@ -312,7 +318,7 @@ leave(void)
 
 	saving.next = 0;
 	if (anything_new(board))
-		(void) save_batch(board, board_now(board), dfsmr_max_durations);
+		(void) save_batch(board_now(board), dfsmr_max_durations);
 }
 
 const SchedulerStep duration_step = {
