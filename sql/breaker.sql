@@ -175,7 +175,13 @@ SELECT state, deliveries, retries FROM breaker WHERE machine = 'shop';
 SELECT next_probe_at FROM dfsmr.breakers WHERE machine = 'shop';
 CALL wait_for('(SELECT count(*) = 2 FROM moved)');
 SELECT * FROM moved;
--- It opens again as it did before.
+-- Who waited for that failed before: it is let go, and says nothing about now.
+SELECT work('shop', 'ok', 8);
+SELECT * FROM breaker WHERE machine = 'shop';
+-- What fails from then on opens it as it did before: two, and five probes.
+CALL fail('shop', 2);
+SELECT later('3 hours');
+CALL wait_for($$(SELECT count(*) = 7 FROM dfsmr.instances WHERE machine = 'shop' AND state = 'ready')$$);
 SELECT work('shop', 'ok', 8);
 CALL wait_for('(SELECT count(*) = 3 FROM moved)');
 SELECT state, deliveries, retries FROM breaker WHERE machine = 'shop';

@@ -52,6 +52,7 @@ typedef struct BreakerTicket
 	uint32		period;			/* 0: there is no breaker */
 	int			place;
 	bool		retry;
+	bool		backlog;		/* a retry that was ready before the breaker closed */
 	bool		probe;
 	bool		counted;
 } BreakerTicket;
@@ -74,6 +75,7 @@ typedef struct MachineBreaker
 	uint64		last_used;		/* for making room */
 	bool		moved;			/* opened or closed since it is here */
 	bool		wanted;			/* somebody wanted a retry and got none */
+	TimestampTz closed_at;		/* when it closed last; 0: not since it is here */
 	BreakerRule rule;
 } MachineBreaker;
 

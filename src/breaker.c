@@ -155,6 +155,7 @@ breaker_clock_set_back(Board *board, TimestampTz now)
 			continue;
 		breaker_rule_restart(&breaker->rule, &breaker->rule.limits, now);
 		breaker->rule.since = Min(breaker->rule.since, now);
+		breaker->closed_at = Min(breaker->closed_at, now);
 		begin_period(board, breaker);
 	}
 }
@@ -236,6 +237,7 @@ static void
 after_closing(Board *board, MachineBreaker *breaker)
 {
 	begin_period(board, breaker);
+	breaker->closed_at = breaker->rule.since;
 	breaker->wanted = false;
 	/* All retries may go out. */
 	waiter_wake_all(board);
@@ -296,6 +298,18 @@ want(Board *board, MachineBreaker *breaker)
 	board_wake_scheduler(board);
 }
 
+/*
+ * What waited while the breaker was open failed before it closed, and says
+ * nothing about how things are now.  If that counted, the backlog of an outage
+ * would open the breaker again as soon as min_attempts of it have been handed
+ * out, however well they do.
+ */
+static bool
+counts_as_retry(const BreakerTicket *ticket)
+{
+	return ticket->retry && !ticket->backlog;
+}
+
 bool
 breaker_admits(Board *board, int place, TimestampTz now)
 {
@@ -308,7 +322,8 @@ breaker_admits(Board *board, int place, TimestampTz now)
 }
 
 void
-breaker_pop(Board *board, int place, bool retry, TimestampTz now, BreakerTicket *ticket)
+breaker_pop(Board *board, int place, bool retry, TimestampTz ready_at, TimestampTz now,
+			BreakerTicket *ticket)
 {
 	MachineBreaker *breaker = &board->breakers[place];
 
@@ -316,6 +331,7 @@ breaker_pop(Board *board, int place, bool retry, TimestampTz now, BreakerTicket 
 	ticket->period = breaker->period;
 	ticket->place = place;
 	ticket->retry = retry;
+	ticket->backlog = retry && ready_at <= breaker->closed_at;
 	ticket->counted = false;
 	ticket->probe = retry && breaker->rule.open;
 	if (ticket->probe)
@@ -345,7 +361,7 @@ breaker_deliver(Board *board, BreakerTicket *ticket, TimestampTz now)
 	if (!ticket->probe)
 		ticket->at = now;
 	ticket->counted = true;
-	if (breaker_rule_count(&breaker->rule, ticket->at, ticket->retry))
+	if (breaker_rule_count(&breaker->rule, ticket->at, counts_as_retry(ticket)))
 	{
 		BreakerEvent *event = add_event(board, breaker);
 
@@ -368,7 +384,7 @@ breaker_settle(Board *board, const BreakerTicket *ticket, TicketEnd end)
 	if (end == TICKET_VOID)
 	{
 		if (ticket->counted)
-			breaker_rule_discount(&breaker->rule, ticket->at, ticket->retry);
+			breaker_rule_discount(&breaker->rule, ticket->at, counts_as_retry(ticket));
 		if (ticket->probe)
 			breaker_rule_return_token(&breaker->rule, ticket->at);
 	}

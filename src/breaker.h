@@ -62,9 +62,12 @@ extern void breaker_reopen(Board *board, int place, TimestampTz since, Timestamp
  */
 extern bool breaker_admits(Board *board, int place, TimestampTz now);
 
-/* A task was popped, which was admitted if it is a retry. */
-extern void breaker_pop(Board *board, int place, bool retry, TimestampTz now,
-						BreakerTicket *ticket);
+/*
+ * A task was popped, which was admitted if it is a retry.  One that has been
+ * ready since before the breaker closed does not count as one any more.
+ */
+extern void breaker_pop(Board *board, int place, bool retry, TimestampTz ready_at,
+						TimestampTz now, BreakerTicket *ticket);
 
 /*
  * The claim of this ticket is about to hold: count it.  False for a retry that

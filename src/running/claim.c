@@ -109,7 +109,7 @@ take(Board *board, Claim *claim, const ClaimTarget *target, bool retry, const Se
 	claim->held_back = false;
 	claim->hint = *hint;
 	if (target->breaker_place >= 0)
-		breaker_pop(board, target->breaker_place, retry, now, &claim->ticket);
+		breaker_pop(board, target->breaker_place, retry, hint->key.at, now, &claim->ticket);
 	else
 		memset(&claim->ticket, 0, sizeof(claim->ticket));
 	claim->note = xact_note_claim(target->name, retry, hint, &claim->ticket);
