@@ -35,7 +35,9 @@ CREATE TABLE dfsmr.pause (
 );
 COMMENT ON TABLE dfsmr.pause IS 'paused machines and nodes; an empty node means the whole machine';
 
--- Instances.  Columns of fixed width come first, to need no padding.
+-- Instances.  Columns of fixed width come first, to need no padding; what is
+-- usually null comes behind what is indexed, so that an update, which compares
+-- the latter, finds it at a known place.
 CREATE TABLE dfsmr.instance (
     id              uuid NOT NULL,
     version         integer NOT NULL,
@@ -53,14 +55,14 @@ CREATE TABLE dfsmr.instance (
     ready_at        timestamptz,            -- task: claimable from; timer, parked, held: moves by itself at (NULL: never)
     entered_at      timestamptz NOT NULL,
     started_at      timestamptz NOT NULL,
-    finished_at     timestamptz,
-    held_since      timestamptz,            -- kind h: the claim
-    parent          uuid,
     machine         text COLLATE "C" NOT NULL,
     node            text COLLATE "C" NOT NULL,
+    key             text COLLATE "C",
+    parent          uuid,
+    finished_at     timestamptz,
+    held_since      timestamptz,            -- kind h: the claim
     prev_node       text COLLATE "C",
     prev_transition text COLLATE "C",
-    key             text COLLATE "C",
     lane            text COLLATE "C",
     held_by         text COLLATE "C",       -- kind h: the client
     outcome         text COLLATE "C",       -- finished: success or failure
@@ -76,13 +78,15 @@ CREATE TABLE dfsmr.instance (
         REFERENCES dfsmr.machine_version (machine, version)
 );
 CREATE UNIQUE INDEX instance_key ON dfsmr.instance (machine, key) WHERE key_held;
+-- No two entries of the other indexes are the same but those of versions of one
+-- row, so looking for duplicates whenever a page is full would find none.
 -- The order of hand-out within a node, first attempts and retries apart.
 CREATE INDEX instance_ready ON dfsmr.instance
-    (machine, node, retry, neg_priority, ready_at, id) WHERE kind = 't';
+    (machine, node, retry, neg_priority, ready_at, id) WITH (deduplicate_items = off) WHERE kind = 't';
 -- Tasks that become claimable later: becoming so writes nothing.
-CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WHERE delayed;
+CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WITH (deduplicate_items = off) WHERE delayed;
 -- What the scheduler fires.
-CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id)
+CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id) WITH (deduplicate_items = off)
     WHERE kind IN ('d', 'p', 'h') AND ready_at IS NOT NULL;
 COMMENT ON TABLE dfsmr.instance IS
     'instances: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
@@ -114,10 +118,10 @@ CREATE TABLE dfsmr.change (
     data        jsonb
 ) PARTITION BY LIST (member);
 -- Numbers come from the sequence: nothing has to be checked for uniqueness.
-CREATE INDEX change_position ON dfsmr.change (xid, seq);
+CREATE INDEX change_position ON dfsmr.change (xid, seq) WITH (deduplicate_items = off);
 -- Not partial: nearly all changes have an instance, and a predicate would be
 -- compiled and judged in every transition.
-CREATE INDEX change_instance ON dfsmr.change (instance, seq);
+CREATE INDEX change_instance ON dfsmr.change (instance, seq) WITH (deduplicate_items = off);
 CREATE TABLE dfsmr.change_0 PARTITION OF dfsmr.change FOR VALUES IN (0);
 CREATE TABLE dfsmr.change_1 PARTITION OF dfsmr.change FOR VALUES IN (1);
 CREATE TABLE dfsmr.change_2 PARTITION OF dfsmr.change FOR VALUES IN (2);

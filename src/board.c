@@ -94,8 +94,9 @@ carve(char **memory, Size size)
 	return start;
 }
 
+/* The hash function is NULL for keys of which all bytes count. */
 static HTAB *
-init_hash(const char *what, int i, int entries, Size keysize, Size entrysize)
+init_hash(const char *what, int i, int entries, Size keysize, Size entrysize, HashValueFunc hash)
 {
 	HASHCTL		ctl;
 	char		name[64];
@@ -103,9 +104,10 @@ init_hash(const char *what, int i, int entries, Size keysize, Size entrysize)
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = keysize;
 	ctl.entrysize = entrysize;
+	ctl.hash = hash;
 	snprintf(name, sizeof(name), "dfsmr %s %d", what, i);
 	return ShmemInitHash(name, entries, entries, &ctl,
-						 HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+						 HASH_ELEM | HASH_FIXED_SIZE | (hash != NULL ? HASH_FUNCTION : HASH_BLOBS));
 }
 
 /* Lay out the arrays of one board. */
@@ -168,16 +170,16 @@ board_shmem_init(void)
 	for (int i = 0; i < dfsmr_max_databases; i++)
 	{
 		directory->boards[i].leases = init_hash("leases", i, dfsmr_max_leases,
-												sizeof(pg_uuid_t), sizeof(Lease));
+												sizeof(pg_uuid_t), sizeof(Lease), NULL);
 		directory->boards[i].node_index = init_hash("nodes", i, dfsmr_max_sets,
 													sizeof(NodeName),
-													sizeof(NodeName) + sizeof(int));
+													sizeof(NodeName) + sizeof(int), name_hash);
 		directory->boards[i].breaker_index = init_hash("breakers", i, dfsmr_max_breakers,
 													   DFSMR_NAME_MAX + 1,
-													   sizeof(BreakerIndexEntry));
+													   sizeof(BreakerIndexEntry), name_hash);
 		directory->boards[i].durations_index = init_hash("durations", i, dfsmr_max_durations,
 														 sizeof(NodeName),
-														 sizeof(NodeName) + sizeof(int));
+														 sizeof(NodeName) + sizeof(int), name_hash);
 	}
 	if (!found)
 		lease_file_load();

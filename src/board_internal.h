@@ -32,6 +32,13 @@ typedef struct NodeName
 	char		node[DFSMR_NAME_MAX + 1];
 } NodeName;
 
+/*
+ * For hash tables whose keys are names, padded with zeroes to DFSMR_NAME_MAX + 1
+ * bytes each, and perhaps something more: names are short, so hashing what they
+ * are padded with would be most of the work.
+ */
+extern uint32 name_hash(const void *key, Size size);
+
 #define FIRSTS 0				/* ready for their first attempt */
 #define RETRIES 1
 

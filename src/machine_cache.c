@@ -24,6 +24,7 @@
 #include "machine_cache.h"
 
 #include "board.h"
+#include "board_internal.h"
 #include "dfsmr.h"
 #include "read_definition.h"
 
@@ -119,7 +120,9 @@ create_cache(void)
 	ctl.keysize = sizeof(VersionKey);
 	ctl.entrysize = sizeof(CachedVersion);
 	ctl.hcxt = CacheMemoryContext;
-	versions = hash_create("dfsmr machine versions", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.hash = name_hash;
+	versions = hash_create("dfsmr machine versions", 64, &ctl,
+						   HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
 }
 
 /*

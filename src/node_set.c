@@ -12,6 +12,7 @@
 #include "dfsmr.h"
 
 #include "board_internal.h"
+#include "common/hashfn.h"
 
 typedef struct NodeIndexEntry
 {
@@ -19,10 +20,23 @@ typedef struct NodeIndexEntry
 	int			slot;
 } NodeIndexEntry;
 
+uint32
+name_hash(const void *key, Size size)
+{
+	const char *at = key;
+	uint32		hash = 0;
+
+	for (; size > DFSMR_NAME_MAX; size -= DFSMR_NAME_MAX + 1, at += DFSMR_NAME_MAX + 1)
+		hash = hash_combine(hash, DatumGetUInt32(hash_any((const unsigned char *) at, strlen(at))));
+	if (size > 0)
+		hash = hash_combine(hash, DatumGetUInt32(hash_any((const unsigned char *) at, size)));
+	return hash;
+}
+
 void
 node_name_set(NodeName *name, const char *machine, const char *node)
 {
-	/* Hashed as a block of bytes, so it is zero to its end. */
+	/* Compared as a block of bytes, so it is zero to its end. */
 	memset(name, 0, sizeof(*name));
 	if (machine != NULL)
 		strlcpy(name->machine, machine, sizeof(name->machine));

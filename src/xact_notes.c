@@ -135,8 +135,9 @@ node_name_intern(const char *machine, const char *node)
 		memset(&ctl, 0, sizeof(ctl));
 		ctl.keysize = ctl.entrysize = sizeof(NodeName);
 		ctl.hcxt = TopMemoryContext;
+		ctl.hash = name_hash;
 		names = hash_create("dfsmr node names", 64, &ctl,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+							HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
 	}
 	node_name_set(&name, machine, node);
 	return hash_search(names, &name, HASH_ENTER, NULL);
