@@ -5,13 +5,17 @@ SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS dfsmr CASCADE;
 CREATE EXTENSION dfsmr;
 SELECT dfsmr.tick('2040-01-01 00:00:00+00');
+-- (And until the board knows what the scheduler has committed.)
 CREATE PROCEDURE wait_for(condition text) LANGUAGE plpgsql AS $$
 DECLARE
     met boolean;
 BEGIN
     FOR i IN 1 .. 2000 LOOP
         EXECUTE 'SELECT ' || condition INTO met;
-        IF met THEN RETURN; END IF;
+        IF met AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                                AND backend_type = 'dfsmr scheduler' AND state <> 'idle') THEN
+            RETURN;
+        END IF;
         PERFORM pg_sleep(0.01);
         COMMIT;
     END LOOP;
