@@ -29,12 +29,17 @@ class Cluster:
         self.data = os.path.join(disk, f"dfsmr-bench-data.{os.getpid()}")
         self.socket = work
         self.settings = dict(SETTINGS)
-        self.bindir = subprocess.check_output(
-            [os.environ.get("PG_CONFIG", "pg_config"), "--bindir"], text=True).strip()
+        self.bindir = self.pg_config("--bindir")
+        self.sharedir = self.pg_config("--sharedir")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         self.env.update(PGHOST=self.socket, PGPORT="5432", PGUSER="postgres")
         self.new = True
         self.wrapped = None
+
+    @staticmethod
+    def pg_config(what):
+        return subprocess.check_output([os.environ.get("PG_CONFIG", "pg_config"), what],
+                                       text=True).strip()
 
     def program(self, name):
         return os.path.join(self.bindir, name)

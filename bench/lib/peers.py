@@ -69,7 +69,8 @@ SELECT pgq.ticker();
 def pgq(b, count):
     """PgQ hands whole ticks to one consumer, in order and without a state per
     event: another kind of thing, stated for comparison."""
-    if not b.cluster.query("postgres", "SELECT FROM pg_available_extensions WHERE name = 'pgq'"):
+    # The server's list of extensions has only those of the staged directory.
+    if not os.path.exists(os.path.join(b.cluster.sharedir, "extension", "pgq.control")):
         raise Skipped("PgQ is not installed")
 
     def run():
