@@ -67,8 +67,7 @@ waiter_select_tasks(Query *query)
 {
 	query_text(query,
 			   "t.instance, t.node, t.visit, t.attempt,"
-			   " CASE WHEN pg_catalog.isfinite(t.expires_at)"
-			   " THEN (extract(epoch FROM t.expires_at - t.claimed_at) * 1000)::bigint END,"
+			   " (extract(epoch FROM t.expires_at - t.claimed_at) * 1000)::bigint,"
 			   " (SELECT pg_catalog.string_agg(pg_catalog.octet_length(s.text)::text || ':'::text || s.text, ''::text)"
 			   " FROM pg_catalog.jsonb_each_text(t.params) AS p(name, value),"
 			   " LATERAL (VALUES (p.name), (p.value)) AS s(text)"
