@@ -128,7 +128,7 @@ typedef struct QuantileMemo
 	uint64		samples;		/* samples ever, then */
 } QuantileMemo;
 
-/* How long the work of one node takes; about 4.7 kB. */
+/* How long the work of one node takes; about 4.6 kB. */
 typedef struct NodeDurations
 {
 	NodeName	name;

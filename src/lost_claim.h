@@ -18,7 +18,7 @@
 
 #include "board_internal.h"
 
-/* About 130 bytes each: one for every four leases, but some in any case. */
+/* About 120 bytes each: one for every four leases, but some in any case. */
 extern int	lost_claims_capacity(void);
 extern Size lost_claims_size(void);
 extern void lost_claims_init(LostClaims *lost, char *memory);
