@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Random calls by many sessions over small sets; the oracle is the heap.
 
-Sessions start, claim, complete, give back, let leases run out, move, abort,
-pause; in transactions that commit, roll back, roll back to a savepoint or are
-prepared, at all isolation levels; and are cancelled and terminated meanwhile.
-With --kills, backends, the scheduler and the launcher are killed instead, as by
-kill -9, and each time the server starts anew.  When it goes quiet, with the
-audit switched off:
+Sessions start, claim, complete, one by one and in batches, give back, let leases
+run out, move, abort, pause; in transactions that commit, roll back, roll back to
+a savepoint or are prepared, at all isolation levels; and are cancelled and
+terminated meanwhile.  With --kills, backends, the scheduler and the launcher are
+killed instead, as by kill -9, and each time the server starts anew.  When it goes
+quiet, with the audit switched off:
 
   - every ready row is claimable within a second,
   - no waiter sleeps beside work,
@@ -121,6 +121,18 @@ class Session(threading.Thread):
         if instance is not None:
             self.pending_starts.append(instance)
 
+    def start_some(self):
+        r = self.random
+        n = r.randrange(1, 12)
+        keys = [f"k{r.randrange(30)}" if r.random() < 0.5 else None for _ in range(n)]
+        rows = self.call("SELECT instance, sqlstate FROM dfsmr.start_many(%s, array_fill('{}'::jsonb, ARRAY[%s]),"
+                         " keys => %s::text[], if_exists => %s)", r.choice(MACHINES), n, keys,
+                         r.choice(["error", "return", "skip"]))
+        for instance, sqlstate in rows:
+            self.judge_item(sqlstate)
+            if instance is not None:
+                self.pending_starts.append(instance)
+
     def work(self):
         r = self.random
         tasks = self.call("SELECT instance, visit, attempt, node FROM dfsmr.ready(%s, %s, %s, %s, %s)",
@@ -141,6 +153,39 @@ class Session(threading.Thread):
         self.call("SELECT * FROM dfsmr.transition(%s, %s, '{}', %s, %s, %s)", instance,
                   self.random.choice(WAYS[node]), visit, self.client, attempt)
         self.pending.append((str(instance), visit))
+
+    def work_by_batches(self):
+        """Rounds of a worker that claims and completes many at a time."""
+        r = self.random
+        machine, node, most = r.choice(MACHINES + [None]), r.choice(["a", "b", None, None]), r.choice([1, 5, 20])
+        tasks = []
+        for _ in range(r.randrange(2, 5)):
+            # Not in the order of ids; some are left to time out, some said twice.
+            said = [task for task in tasks if r.random() < 0.9]
+            said += [task for task in said if r.random() < 0.1]
+            r.shuffle(said)
+            ways = [r.choice(WAYS[task[3]]) for task in said]
+            arrays = ([str(task[0]) for task in said], ways, [task[1] for task in said],
+                      [task[2] for task in said])
+            if r.random() < 0.7:
+                rows = self.call("SELECT item, sqlstate, outcome, instance, visit, attempt, node"
+                                 " FROM dfsmr.transition_and_ready(%s, %s::uuid[], %s::text[], %s::int[], %s::int[],"
+                                 " machine => %s, node => %s, max => %s, wait => %s)", self.client, *arrays,
+                                 machine, node, most, r.choice(["0", "0", "50ms"]))
+            else:
+                rows = self.call("SELECT item, sqlstate, outcome, instance, visit, NULL, node"
+                                 " FROM dfsmr.transition_many(%s::uuid[], %s::text[], %s::int[], %s::int[],"
+                                 " client => %s)", *arrays, self.client)
+            for item, sqlstate, outcome, *_ in rows[:len(said)]:
+                self.judge_item(sqlstate)
+                if outcome == "ok":
+                    self.pending.append((str(said[item - 1][0]), said[item - 1][1]))
+            tasks = [row[3:7] for row in rows[len(said):]]
+
+    def judge_item(self, sqlstate):
+        if sqlstate not in ("00000", "SM002", "SM003", "SM004", "SM007", "SM008"):
+            with lock:
+                unexpected.append(f"{sqlstate} of an item")
 
     def any_instance(self):
         rows = self.call("SELECT id, visit FROM dfsmr.instance WHERE kind <> 'f'"
@@ -170,10 +215,14 @@ class Session(threading.Thread):
 
     def something(self):
         choice = self.random.random()
-        if choice < 0.25:
+        if choice < 0.15:
             self.start_one()
-        elif choice < 0.8:
+        elif choice < 0.25:
+            self.start_some()
+        elif choice < 0.55:
             self.work()
+        elif choice < 0.8:
+            self.work_by_batches()
         else:
             self.operate()
 
@@ -478,6 +527,8 @@ def check_audit(connection):
                                   " WHERE item = 'repairs by the audit'").fetchone()
     check(repairs == 0, "the audit had nothing to repair", f"{repairs} repairs")
     set_audit(connection, 0)
+    # What was claimed here times out, which is a change.
+    check(quiet(connection), "it came to rest for good")
 
 
 def check_changelog(connection, followed):
