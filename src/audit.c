@@ -142,13 +142,16 @@ repair(Slice *slice, const InstanceRow *row, const EntryKey *key)
 
 	if (info == NULL || machine_node_paused(info, row->node))
 		return;
-	/* Settled; then not on the board; then still settled: it was missed. */
+	/*
+	 * Settled; then not on the board; then still settled, and not by a prepared
+	 * transaction of which the board has not heard yet: it was missed.
+	 */
 	if (!is_settled(slice, &tid, row))
 		return;
 	LWLockAcquire(board->lock, LW_SHARED);
 	accounted_for = is_accounted_for(slice, key);
 	LWLockRelease(board->lock);
-	if (accounted_for || !is_settled(slice, &tid, row))
+	if (accounted_for || !is_settled(slice, &tid, row) || board_prepared_unheard(board))
 		return;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);

@@ -327,6 +327,9 @@ extern TimestampTz board_now_locked(Board *board);
 extern Board *board_claim_slot(Oid database, Oid extension, const pg_uuid_t *installation);
 extern void board_raise_definition_counter(Board *board);
 
+/* prepared.c: has one ended of which the board has not heard yet? */
+extern bool board_prepared_unheard(Board *board);
+
 /*
  * Move tasks that have become due by now into their ready sets and wake
  * waiters for them.  When more is due than the delayed set knows of, all

@@ -60,47 +60,73 @@ read_prepared(Board *board)
 	SPI_finish();
 }
 
-/* Forget the ended ones; true if there were any. */
-static bool
-forget_ended(Board *board)
+/* Copy the watched numbers; returns how many. */
+static int
+copy_watched(Board *board, TransactionId *xids)
 {
-	TransactionId *xids = palloc(dfsmr_max_prepared * sizeof(TransactionId));
-	bool		ended = false;
 	int			n;
 
 	LWLockAcquire(board->lock, LW_SHARED);
 	n = board->nprepared;
 	memcpy(xids, board->prepared, n * sizeof(TransactionId));
 	LWLockRelease(board->lock);
-	for (int i = 0; i < n; i++)
-	{
-		if (TransactionIdIsInProgress(xids[i]))
-			continue;
-		ended = true;
-		LWLockAcquire(board->lock, LW_EXCLUSIVE);
-		for (int j = 0; j < board->nprepared; j++)
-		{
-			if (board->prepared[j] == xids[i])
-			{
-				board->prepared[j] = board->prepared[--board->nprepared];
-				break;
-			}
-		}
-		LWLockRelease(board->lock);
-	}
-	pfree(xids);
-	return ended;
+	return n;
 }
 
-/* Some have ended: nothing that is known of the heap holds. */
-static void
-look_again(Board *board)
+/* Those of the n that have ended, to the front; returns how many. */
+static int
+keep_ended(TransactionId *xids, int n)
 {
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	board_reset_sets(board);
-	board->prepared_overflow = false;
-	LWLockRelease(board->lock);
-	board_wake_scheduler(board);
+	int			nended = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!TransactionIdIsInProgress(xids[i]))
+			xids[nended++] = xids[i];
+	}
+	return nended;
+}
+
+bool
+board_prepared_unheard(Board *board)
+{
+	TransactionId *xids = palloc(dfsmr_max_prepared * sizeof(TransactionId));
+	bool		unheard = keep_ended(xids, copy_watched(board, xids)) > 0 ||
+		board->prepared_overflow;
+
+	pfree(xids);
+	return unheard;
+}
+
+/*
+ * Forget those that have ended and, with the same lock held, what is known of
+ * the heap: nothing of it holds.  "always": also when there are none.
+ */
+static void
+look_again(Board *board, bool always)
+{
+	TransactionId *xids = palloc(dfsmr_max_prepared * sizeof(TransactionId));
+	int			n = keep_ended(xids, copy_watched(board, xids));
+
+	if (n > 0 || always)
+	{
+		LWLockAcquire(board->lock, LW_EXCLUSIVE);
+		for (int i = 0; i < n; i++)
+		{
+			for (int j = 0; j < board->nprepared; j++)
+			{
+				if (board->prepared[j] == xids[i])
+				{
+					board->prepared[j] = board->prepared[--board->nprepared];
+					break;
+				}
+			}
+		}
+		board_reset_sets(board);
+		LWLockRelease(board->lock);
+		board_wake_scheduler(board);
+	}
+	pfree(xids);
 }
 
 void
@@ -108,10 +134,8 @@ board_prepared_ended(void)
 {
 	Board	   *board = board_get_if_available();
 
-	if (board == NULL)
-		return;
-	forget_ended(board);
-	look_again(board);
+	if (board != NULL)
+		look_again(board, true);
 }
 
 static bool
@@ -125,13 +149,14 @@ run(void)
 		read_prepared(board);
 		read_old_ones = true;
 	}
-	LWLockAcquire(board->lock, LW_SHARED);
+	/* There may be more of them than fit, still. */
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	overflow = board->prepared_overflow;
+	board->prepared_overflow = false;
 	LWLockRelease(board->lock);
 	if (overflow)
 		read_prepared(board);
-	if (forget_ended(board) || overflow)
-		look_again(board);
+	look_again(board, overflow);
 	return false;
 }
 
