@@ -8,9 +8,9 @@
  * set at a time, and whatever is missing is put back, logged and counted.  The
  * count stays 0.
  *
- * A row is not missing while the transaction that wrote it, or one that is
- * writing over it, has not let go of its locks: it is between visibility and
- * callback then, or may be offered again when that one rolls back.
+ * A row is not missing while a transaction is writing over it, which may roll
+ * back and offer it again, nor while the one that wrote it is between visibility
+ * and callback (unheard.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +26,7 @@
 #include "scheduler.h"
 #include "set_scan.h"
 #include "storage/lmgr.h"
+#include "unheard.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -143,15 +144,15 @@ repair(Slice *slice, const InstanceRow *row, const EntryKey *key)
 	if (info == NULL || machine_node_paused(info, row->node))
 		return;
 	/*
-	 * Settled; then not on the board; then still settled, and not by a prepared
-	 * transaction of which the board has not heard yet: it was missed.
+	 * Settled; then not on the board; then still settled, and by no transaction
+	 * of which the board has not heard yet: it was missed.
 	 */
 	if (!is_settled(slice, &tid, row))
 		return;
 	LWLockAcquire(board->lock, LW_SHARED);
 	accounted_for = is_accounted_for(slice, key);
 	LWLockRelease(board->lock);
-	if (accounted_for || !is_settled(slice, &tid, row) || board_prepared_unheard(board))
+	if (accounted_for || !is_settled(slice, &tid, row) || unheard_any() || board_prepared_unheard(board))
 		return;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);

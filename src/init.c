@@ -20,6 +20,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "unheard.h"
 #include "utils/guc.h"
 #include "xact_notes.h"
 
@@ -169,6 +170,7 @@ request_shmem(void)
 		prev_shmem_request_hook();
 #endif
 	RequestAddinShmemSpace(add_size(board_shmem_size(), process_table_shmem_size()));
+	RequestAddinShmemSpace(unheard_shmem_size());
 	RequestNamedLWLockTranche("dfsmr", board_num_lwlocks());
 }
 
@@ -179,6 +181,7 @@ startup_shmem(void)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	board_shmem_init();
+	unheard_shmem_init();
 	if (!IsUnderPostmaster)
 		on_shmem_exit(lease_file_save, 0);
 	process_table_shmem_init();

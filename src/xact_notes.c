@@ -27,6 +27,7 @@
 #include "lost_claim.h"
 #include "refill.h"
 #include "storage/proc.h"
+#include "unheard.h"
 #include "utils/memutils.h"
 #include "waiter.h"
 
@@ -171,6 +172,7 @@ append(NoteKind kind)
 	Note	   *note = &notes[nnotes++];
 
 	Assert(nnotes <= notes_size);
+	unheard_begin();
 	note->kind = kind;
 	note->subid = GetCurrentSubTransactionId();
 	return note;
@@ -631,6 +633,7 @@ apply_notes(int from, bool committed)
 static void
 forget_all(void)
 {
+	unheard_end();
 	nnotes = 0;
 	noted_board = NULL;
 	wake_scheduler = definitions_changed = reset_sets = foreign_write = false;
