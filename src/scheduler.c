@@ -206,7 +206,8 @@ still_installed(void)
 	if (now_there == extension)
 		return true;
 
-	board_set_scheduler(board, false);
+	if (board != NULL)
+		board_set_scheduler(board, false);
 	board = NULL;
 	if (OidIsValid(now_there))
 		process_table_set_departure(DEPARTURE_REPLACED);
@@ -417,19 +418,45 @@ report_idle(void)
 	pgstat_report_activity(STATE_IDLE, activity);
 }
 
-/* Look for the extension and make this its scheduler; false: leave. */
+/* Look for the extension and its board; NULL, or the error that ended it. */
+static ErrorData *
+look_for_board(void)
+{
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		begin("looking for the extension");
+		extension = look_up_extension();
+		if (OidIsValid(extension))
+		{
+			board = board_get_if_available();
+			database_name = MemoryContextStrdup(scheduler_context,
+												get_database_name(MyDatabaseId));
+		}
+		end();
+	}
+	PG_CATCH();
+	{
+		error = catch_error();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/* Make this the extension's scheduler; false: leave. */
 static bool
 take_up_service(const SchedulerTicket *ticket)
 {
-	begin("looking for the extension");
-	extension = look_up_extension();
-	if (OidIsValid(extension))
-	{
-		board = board_get_if_available();
-		database_name = MemoryContextStrdup(scheduler_context, get_database_name(MyDatabaseId));
-	}
-	end();
+	ErrorData  *error = look_for_board();
 
+	if (error != NULL)
+	{
+		/* It may have been dropped under our eyes, which is no failure. */
+		if (still_installed())
+			ThrowErrorData(error);
+		return false;
+	}
 	if (!OidIsValid(extension))
 	{
 		process_table_set_departure(DEPARTURE_NO_EXTENSION);
