@@ -19,11 +19,13 @@
 #include "running/move.h"
 #include "running/visits.h"
 #include "scheduler.h"
+#include "set_scan.h"
 #include "utils/timestamp.h"
 #include "xact_notes.h"
 
-/* Timers fired in one transaction. */
+/* Timers fired in one transaction: in their order, and out of it (take_fresh()). */
 #define BATCH 200
+#define FRESH 50
 
 /* Pauses before a row is tried again, in microseconds. */
 #define LOCKED_PAUSE (100 * INT64CONST(1000))
@@ -105,6 +107,57 @@ take_due(Board *board, TimestampTz now, Postponed *timers, int max)
 	for (int i = 0; i < n; i++)
 		xact_note_timer(&timers[i].entry);
 	LWLockRelease(board->lock);
+	return n;
+}
+
+/* Is there more that is due?  Lock held. */
+static bool
+more_due(Board *board, TimestampTz now)
+{
+	SetEntry   *entry = ordered_set_get(&board->timers, 0);
+
+	return entry != NULL ? entry->key.at <= now : ordered_set_needs_refill(&board->timers);
+}
+
+/*
+ * While a large wave is worked off, take what has become due since the last
+ * batch out of its order, so that a timer need not wait for all that were due
+ * before it.  More than there is room for is a wave itself, and waits its turn.
+ * These are hints like the others: what the batch has fired already, or what
+ * its turn comes for later, has moved on by then.
+ */
+static int
+take_fresh(Board *board, TimestampTz now, Postponed *timers, int max)
+{
+	static TimestampTz seen_until = DT_NOEND;
+	EntryKey	from = {seen_until, KEY_HIGHEST.id, 0};
+	EntryKey	key;
+	SetScan		scan;
+	bool		behind;
+	int			n = 0;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	behind = more_due(board, now);
+	LWLockRelease(board->lock);
+	if (behind && seen_until < now)
+	{
+		xact_note_reserve_claims(max);
+		set_scan_begin(&scan, SET_TIMERS, NULL, FIRSTS, &from, now);
+		while (n < max && set_scan_next(&scan, &key) && key.at <= now)
+		{
+			SetEntry   *entry = &timers[n].entry;
+			bool		isnull;
+
+			memset(&timers[n++], 0, sizeof(Postponed));
+			entry->key = key;
+			entry->visit = DatumGetInt32(slot_getattr(scan.slot, ANUM_VISIT, &isnull));
+			entry->tid = scan.slot->tts_tid;
+			entry->node = -1;
+			xact_note_timer(entry);
+		}
+		set_scan_end(&scan);
+	}
+	seen_until = now;
 	return n;
 }
 
@@ -200,20 +253,6 @@ fire_one(Firing *firing)
 	LWLockRelease(firing->board->lock);
 }
 
-/* Anything due that is worth another run at once? */
-static bool
-more_due(Board *board, TimestampTz now)
-{
-	SetEntry   *entry;
-	bool		more;
-
-	LWLockAcquire(board->lock, LW_SHARED);
-	entry = ordered_set_get(&board->timers, 0);
-	more = entry != NULL ? entry->key.at <= now : ordered_set_needs_refill(&board->timers);
-	LWLockRelease(board->lock);
-	return more;
-}
-
 /* Delayed tasks become due; what becomes due next is known. */
 static TimestampTz
 advance(Board *board)
@@ -240,6 +279,7 @@ run(void)
 	InstanceTable table;
 	Firing		firing = {.board = board, .table = &table, .now = now};
 	int			n;
+	bool		more;
 
 	if (now == 0)
 		return false;
@@ -247,8 +287,9 @@ run(void)
 	running = true;
 	if (ordered_set_needs_refill(&board->timers))
 		refill_timers(board);
-	timers = palloc(BATCH * sizeof(Postponed));
+	timers = palloc((BATCH + FRESH) * sizeof(Postponed));
 	n = take_due(board, now, timers, BATCH);
+	n += take_fresh(board, now, timers + n, FRESH);
 	if (n > 0)
 	{
 		instance_table_open(&table, RowExclusiveLock);
@@ -261,7 +302,10 @@ run(void)
 	}
 	pfree(timers);
 	running = false;
-	return more_due(board, now);
+	LWLockAcquire(board->lock, LW_SHARED);
+	more = more_due(board, now);
+	LWLockRelease(board->lock);
+	return more;
 }
 
 static TimestampTz
