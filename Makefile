@@ -7,6 +7,7 @@
 #   make demo             the main job on a throw-away server
 #   make bench            the figures, side by side with references and peers
 #   make bench FIGURES="transition claim" QUICK=1     (FIGURES=list names them)
+#   make simulation       hours of heavy-tailed work in virtual time (docs/simulation.md)
 #   make installcheck     pg_regress against a running server, with the extension
 #                         installed and in shared_preload_libraries
 #   make unit fuzz model lint   without any server
@@ -21,7 +22,7 @@ PG_CONFIG  ?= pg_config
 
 # Goals that work before anything is installed: they include no PGXS, which
 # also has a "check" of its own, that only says no.
-HOUSE_GOALS = check demo bench setup unit fuzz model lint
+HOUSE_GOALS = check demo bench simulation setup unit fuzz model lint
 GOALS      := $(or $(MAKECMDGOALS),all)
 
 .PHONY: $(HOUSE_GOALS)
@@ -39,6 +40,9 @@ demo:
 
 bench:
 	@PG_CONFIG='$(PG_CONFIG)' FIGURES='$(FIGURES)' QUICK='$(QUICK)' bench/run
+
+simulation:
+	@PG_CONFIG='$(PG_CONFIG)' bench/simulation/run
 
 setup:
 	@PG_CONFIG='$(PG_CONFIG)' scripts/setup

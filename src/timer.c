@@ -27,6 +27,9 @@
 #define BATCH 200
 #define FRESH 50
 
+/* How long after it is due a timer may come to be seen, in microseconds. */
+#define SEEN_LATE (100 * INT64CONST(1000))
+
 /* Pauses before a row is tried again, in microseconds. */
 #define LOCKED_PAUSE (100 * INT64CONST(1000))
 #define BAD_PAUSE USECS_PER_SEC
@@ -123,14 +126,15 @@ more_due(Board *board, TimestampTz now)
  * While a large wave is worked off, take what has become due since the last
  * batch out of its order, so that a timer need not wait for all that were due
  * before it.  More than there is room for is a wave itself, and waits its turn.
- * These are hints like the others: what the batch has fired already, or what
- * its turn comes for later, has moved on by then.
+ * A short timer is due before the transaction that began it is seen, so what
+ * was due a moment earlier is looked at again.  These are hints like the others:
+ * what was fired already, or what its turn comes for later, has moved on.
  */
 static int
 take_fresh(Board *board, TimestampTz now, Postponed *timers, int max)
 {
 	static TimestampTz seen_until = DT_NOEND;
-	EntryKey	from = {seen_until, KEY_HIGHEST.id, 0};
+	EntryKey	from = KEY_LOWEST;
 	EntryKey	key;
 	SetScan		scan;
 	bool		behind;
@@ -141,6 +145,7 @@ take_fresh(Board *board, TimestampTz now, Postponed *timers, int max)
 	LWLockRelease(board->lock);
 	if (behind && seen_until < now)
 	{
+		from.at = seen_until - SEEN_LATE;
 		xact_note_reserve_claims(max);
 		set_scan_begin(&scan, SET_TIMERS, NULL, FIRSTS, &from, now);
 		while (n < max && set_scan_next(&scan, &key) && key.at <= now)
