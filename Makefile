@@ -55,7 +55,8 @@ endif
 ifneq ($(filter-out $(HOUSE_GOALS),$(GOALS)),)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifeq ($(wildcard $(PGXS)),)
+# Debian's client has pgxs.mk too, but not the headers.
+ifeq ($(and $(wildcard $(PGXS)),$(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)),)
 $(error PostgreSQL's files for building extensions are missing; run scripts/setup, or name another pg_config with PG_CONFIG=...)
 endif
 
