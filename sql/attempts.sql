@@ -72,7 +72,7 @@ SELECT attempt FROM dfsmr.ready('w1', 'poison');
 SELECT node FROM dfsmr.relinquish(:'a', 1, attempt => 1);
 SELECT attempt FROM dfsmr.ready('w1', 'poison');
 SELECT pass('11 min');
-CALL wait_for($$(SELECT failed_attempts = 1 FROM here WHERE key = 'a')$$);
+CALL wait_for($$(SELECT failed_attempts = 1 AND state = 'delayed' FROM here WHERE key = 'a')$$);
 -- The pause is 1 minute, then 3, then would be 9.
 SELECT * FROM here WHERE key = 'a';
 SELECT * FROM pause WHERE key = 'a';
