@@ -117,6 +117,9 @@ init_board(Board *board, LWLock *lock, char *memory)
 	board->lock = lock;
 	pg_atomic_init_u32(&board->scheduler, NO_SCHEDULER);
 	pg_atomic_init_u64(&board->wake_requests, 0);
+	pg_atomic_init_u64(&board->sleeps_until, DT_NOEND);
+	pg_atomic_init_u64(&board->changes_announced, 0);
+	pg_atomic_init_u32(&board->awaits_changes, 0);
 	pg_atomic_init_u64(&board->definition_counter, 1);
 	ConditionVariableInit(&board->refilled);
 
@@ -482,17 +485,67 @@ board_set_scheduler(Board *board, bool here)
 	pg_atomic_write_u32(&board->scheduler, here ? (uint32) proc_number(MyProc) : NO_SCHEDULER);
 }
 
+static void
+set_scheduler_latch(Board *board)
+{
+	uint32		procno = pg_atomic_read_u32(&board->scheduler);
+
+	if (procno != NO_SCHEDULER)
+		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
 void
 board_wake_scheduler(Board *board)
 {
-	uint32		procno;
-
 	if (board == NULL)
 		return;
 	pg_atomic_fetch_add_u64(&board->wake_requests, 1);
-	procno = pg_atomic_read_u32(&board->scheduler);
-	if (procno != NO_SCHEDULER)
-		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+	set_scheduler_latch(board);
+}
+
+/* Whatever is due was put on the board before, with a lock. */
+void
+board_due_at(Board *board, TimestampTz at)
+{
+	if (at < (TimestampTz) pg_atomic_read_u64(&board->sleeps_until))
+		set_scheduler_latch(board);
+}
+
+void
+board_sleep_until(Board *board, TimestampTz until)
+{
+	(void) pg_atomic_exchange_u64(&board->sleeps_until, (uint64) until);
+}
+
+/*
+ * Both sides first say what they have to say and then look at what the other
+ * has said, with a full barrier between: one of them sees the other.
+ */
+void
+board_announce_changes(Board *board)
+{
+	if (board == NULL)
+		return;
+	pg_atomic_fetch_add_u64(&board->changes_announced, 1);
+	if (pg_atomic_read_u32(&board->awaits_changes) != 0 &&
+		pg_atomic_exchange_u32(&board->awaits_changes, 0) != 0)
+		set_scheduler_latch(board);
+}
+
+bool
+board_await_changes(Board *board, uint64 announced)
+{
+	(void) pg_atomic_exchange_u32(&board->awaits_changes, 1);
+	if (board_changes_announced(board) == announced)
+		return true;
+	pg_atomic_write_u32(&board->awaits_changes, 0);
+	return false;
+}
+
+uint64
+board_changes_announced(Board *board)
+{
+	return pg_atomic_read_u64(&board->changes_announced);
 }
 
 uint64

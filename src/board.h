@@ -71,8 +71,34 @@ extern void board_wake_scheduler(Board *board);
  */
 extern uint64 board_wake_requests(Board *board);
 
-/* Have the scheduler woken when the current transaction commits. */
-extern void xact_note_wake_scheduler(void);
+/*
+ * Something is to be done at that time of the board's clock, and the board shows
+ * it: the scheduler is woken if it would sleep for longer.  As cheap as reading a
+ * number when it would not.  The scheduler says how long it sleeps after it has
+ * looked at what is due, and before looking that it has not decided yet, as
+ * DT_NOEND: then everybody wakes it.
+ */
+extern void board_due_at(Board *board, TimestampTz at);
+extern void board_sleep_until(Board *board, TimestampTz until);
+
+/*
+ * Changes have been committed: let the scheduler publish them.  It is woken only
+ * if it waits for that; one that has just published looks again by itself, so
+ * that a busy database costs neither it nor the callers a signal per commit.
+ * May be called from a commit callback, as board_wake_scheduler().
+ */
+extern void board_announce_changes(Board *board);
+
+/*
+ * The scheduler's side: how often that was called, and the same when nothing
+ * else is to be done than to wait for the next (announced is what was seen
+ * last).  False: there was one meanwhile.
+ */
+extern uint64 board_changes_announced(Board *board);
+extern bool board_await_changes(Board *board, uint64 announced);
+
+/* Announce changes when the current transaction commits. */
+extern void xact_note_changes(void);
 
 /*
  * A prepared transaction of this database has been committed or rolled back

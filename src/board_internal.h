@@ -241,6 +241,11 @@ struct Board
 	pg_atomic_uint32 scheduler;
 	/* atomic: how often it was asked to wake; see board_wake_requests() */
 	pg_atomic_uint64 wake_requests;
+	/* atomic: the scheduler sleeps until then; see board_due_at() */
+	pg_atomic_uint64 sleeps_until;
+	/* atomic: how often changes were announced, and whether the scheduler waits for it */
+	pg_atomic_uint64 changes_announced;
+	pg_atomic_uint32 awaits_changes;
 	/* atomic: raised whenever a definition or a pause changes */
 	pg_atomic_uint64 definition_counter;
 

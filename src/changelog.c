@@ -106,7 +106,7 @@ change_writer_close(ChangeWriter *writer)
 	/* The lock stays until the transaction ends, as for any insert. */
 	table_close(writer->rel, NoLock);
 	pfree(writer);
-	xact_note_wake_scheduler();
+	xact_note_changes();
 }
 
 static void

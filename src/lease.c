@@ -217,6 +217,7 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 	if (lease->heap_index < 0)
 		lease->heap_index = board->nexpiry++;
 	heap_settle(board, lease);
+	board_due_at(board, lease->check_at);
 }
 
 void
@@ -230,8 +231,10 @@ void
 lease_check_again(Board *board, Lease *lease, TimestampTz at)
 {
 	lease->check_at = at;
-	if (lease->heap_index >= 0)
-		heap_settle(board, lease);
+	if (lease->heap_index < 0)
+		return;
+	heap_settle(board, lease);
+	board_due_at(board, at);
 }
 
 Lease *

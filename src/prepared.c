@@ -26,6 +26,8 @@
 /* Those that were prepared before this server started have been read. */
 static bool read_old_ones = false;
 
+static TimestampTz looked_at = 0;
+
 static void
 watch(Board *board, TransactionId xid)
 {
@@ -125,6 +127,7 @@ look_again(Board *board, bool always)
 		board_reset_sets(board);
 		LWLockRelease(board->lock);
 		board_wake_scheduler(board);
+		board_announce_changes(board);
 	}
 	pfree(xids);
 }
@@ -144,6 +147,7 @@ run(void)
 	Board	   *board = board_get();
 	bool		overflow;
 
+	looked_at = board_now(board);
 	if (!read_old_ones)
 	{
 		read_prepared(board);
@@ -168,9 +172,9 @@ next_due(void)
 
 	if (board == NULL)
 		return due;
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	LWLockAcquire(board->lock, LW_SHARED);
 	if (board->nprepared > 0 || board->prepared_overflow)
-		due = board_now_locked(board) + INTERVAL;
+		due = looked_at + INTERVAL;
 	LWLockRelease(board->lock);
 	return due;
 }

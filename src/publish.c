@@ -33,6 +33,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "owner_query.h"
+#include "process_table.h"
 #include "scheduler.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -55,6 +56,14 @@
 #define PAUSE_INTERVAL USECS_PER_SEC
 #define SAVE_INTERVAL USECS_PER_SEC
 
+/*
+ * Milliseconds from the beginning of one window to that of the next.  A window
+ * costs much the same whether it has one change or many, and every notification
+ * of a transaction signals the listeners once: a busy database has many changes
+ * in each, an idle one is told at once.
+ */
+#define WINDOW_INTERVAL 5
+
 /* After so many failures at one place, a row that cannot be told is skipped. */
 #define PATIENCE 3
 
@@ -64,6 +73,8 @@ typedef struct Publisher
 	MemoryContext position_context; /* of what position points to */
 	ChangeCursor *position;		/* published up to here, committed */
 	ChangeWindow *window;		/* behind position; NULL: none is begun */
+	uint64		announced;		/* changes that the window knows of */
+	int64		window_at;		/* no new window before, on monotonic_ms() */
 
 	/* What the commit of the transaction that runs makes true. */
 	bool		pending;
@@ -184,6 +195,8 @@ begin_publishing(void)
 									ALLOCSET_SMALL_SIZES);
 	fresh = MemoryContextAllocZero(context, sizeof(Publisher));
 	fresh->context = context;
+	/* As if there were some: nobody has looked yet. */
+	fresh->announced = board_changes_announced(board_get()) - 1;
 	publisher = fresh;
 	set_position(&start);
 	RegisterXactCallback(transaction_ended, NULL);
@@ -228,8 +241,11 @@ begin_window(void)
 		return true;
 	if (!publisher->position->inside)
 	{
-		ChangeMoment *now = change_moment_now("publication");
+		ChangeMoment *now;
 
+		publisher->announced = board_changes_announced(board_get());
+		publisher->window_at = monotonic_ms() + WINDOW_INTERVAL;
+		now = change_moment_now("publication");
 		if (snapshot_set_equal(&now->set, &publisher->position->from))
 			return false;
 		next = *publisher->position;
@@ -349,19 +365,12 @@ settle_failure(void)
 	publisher->window = NULL;
 }
 
-/*
- * A window that was begun by an earlier run may have swallowed the wake-ups of
- * what was committed since: then look again at once.
- */
 static bool
 publish_run(void)
 {
-	bool		fresh;
-
 	if (publisher == NULL)
 		begin_publishing();
 	settle_failure();
-	fresh = !publisher->position->inside;
 	publisher->pending_last = publisher->position->last;
 	publisher->pending_end = false;
 	publisher->pending_sent = false;
@@ -371,22 +380,36 @@ publish_run(void)
 		save_position();
 	if (!begin_window() || queue_is_full())
 		return false;
+	/* What it tells of is durable, and what it does is nothing to wait for. */
+	commit_asynchronously();
 	notify_batch();
-	return !(fresh && publisher->pending_end);
+	return !publisher->pending_end;
+}
+
+/* When the next window may begin, on the board's clock, which may be set. */
+static TimestampTz
+window_due(Board *board)
+{
+	int64		pause = Max(publisher->window_at - monotonic_ms(), 0);
+
+	return board_now(board) + pause * 1000;
 }
 
 static TimestampTz
 publish_next_due(void)
 {
 	TimestampTz due = DT_NOEND;
+	Board	   *board = board_attached();
 
-	if (publisher == NULL)
+	if (publisher == NULL || board == NULL)
 		return due;
 	if (publisher->moved)
 		due = publisher->save_at;
-	if (publisher->window != NULL && publisher->paused)
-		due = Min(due, publisher->look_at);
-	return due;
+	if (publisher->window != NULL)
+		return publisher->paused ? Min(due, publisher->look_at) : due;
+	if (board_await_changes(board, publisher->announced))
+		return due;
+	return Min(due, window_due(board));
 }
 
 static void

@@ -396,8 +396,10 @@ one_round(bool woken)
 			return -1;
 		MemoryContextReset(round_context);
 	}
+	board_sleep_until(board, DT_NOEND);
 	for (int i = 0; i < NUM_STEPS; i++)
 		sleep = Min(sleep, time_to_step(i, false));
+	board_sleep_until(board, board_now(board) + sleep * 1000);
 	return sleep;
 }
 
@@ -519,14 +521,14 @@ needs_attention(uint64 wake_requests)
 static void
 serve(void)
 {
-	bool		woken = true;
+	/* Begin as if woken, with every step. */
+	uint64		heeded = board_wake_requests(board) - 1;
 
 	for (;;)
 	{
 		bool		leave;
 		bool		look_again;
 		int64		sleep;
-		int			events;
 		uint64		wake_requests;
 
 		if (ConfigReloadPending)
@@ -545,17 +547,17 @@ serve(void)
 		}
 
 		wake_requests = board_wake_requests(board);
-		sleep = one_round(woken);
+		sleep = one_round(wake_requests != heeded);
+		heeded = wake_requests;
 		if (sleep < 0)
 			return;
 		if (needs_attention(wake_requests))
 			sleep = 0;
 		if (sleep > 0)
 			report_idle();
-		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						   (long) sleep, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 (long) sleep, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		woken = (events & WL_LATCH_SET) != 0 || board_wake_requests(board) != wake_requests;
 		CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -21,7 +21,8 @@ typedef struct SchedulerStep
 	/*
 	 * Do a bounded batch, inside a transaction that has an active snapshot.
 	 * True: call again at once, in a new transaction.  Also called when it is
-	 * not due, since the scheduler does not know what a wake-up means.
+	 * not due, since the scheduler does not know what board_wake_scheduler()
+	 * means to it.
 	 */
 	bool		(*run) (void);
 

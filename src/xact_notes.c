@@ -116,7 +116,7 @@ static int	notes_size = 0;
 
 /* The board that the notes are for, once there is something to tell it. */
 static Board *noted_board = NULL;
-static bool wake_scheduler = false;
+static bool wrote_changes = false;
 static bool definitions_changed = false;
 static bool reset_sets = false;
 static bool foreign_write = false;
@@ -358,10 +358,10 @@ xact_note_breaker_event(const BreakerEvent *event)
 }
 
 void
-xact_note_wake_scheduler(void)
+xact_note_changes(void)
 {
 	reserve(0);
-	wake_scheduler = true;
+	wrote_changes = true;
 }
 
 void
@@ -411,9 +411,8 @@ offer_timed(Board *board, OrderedSet *set, SetEntry *entry)
 {
 	entry->rank = entry->key.rank;
 	entry->key.rank = 0;
-	if (ordered_set_insert(set, entry) != SET_BEHIND &&
-		ordered_set_get(set, 0)->key.at == entry->key.at)
-		board_wake_scheduler(board);
+	if (ordered_set_insert(set, entry) != SET_BEHIND)
+		board_due_at(board, entry->key.at);
 }
 
 void
@@ -606,10 +605,10 @@ apply_flags(Board *board, bool committed)
 		if (committed && (reset_sets || foreign_write))
 			board_reset_sets(board);
 		LWLockRelease(board->lock);
-		wake_scheduler = true;
-	}
-	if (wake_scheduler)
 		board_wake_scheduler(board);
+	}
+	if (committed && (wrote_changes || foreign_write))
+		board_announce_changes(board);
 }
 
 /* Apply the notes from the given one on, and forget them. */
@@ -636,7 +635,7 @@ forget_all(void)
 	unheard_end();
 	nnotes = 0;
 	noted_board = NULL;
-	wake_scheduler = definitions_changed = reset_sets = foreign_write = false;
+	wrote_changes = definitions_changed = reset_sets = foreign_write = false;
 	preparing_xid = InvalidTransactionId;
 	if (notes_size > 16 * SINGLE_NOTES)
 	{
