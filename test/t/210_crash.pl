@@ -20,7 +20,9 @@ nodes:
   b: {timeout: 1s, transitions: {ok: done}}
   done: {final: true}
 YAML
-sql($node, "SELECT count(dfsmr.start('m', key => n::text)) FROM generate_series(1, 400) n");
+# More than they can do before the server is killed.
+my $instances = 3000;
+sql($node, "SELECT count(dfsmr.start('m', key => n::text)) FROM generate_series(1, $instances) n");
 
 # Workers are loops in the shell, each call a connection of its own or a long
 # one; they write down what was acknowledged.
@@ -104,7 +106,7 @@ $logged{$_}++ for split /\n/, sql($node, "SELECT instance || ' ' || (visit - 1)
 	FROM dfsmr.changes WHERE kind = 'transition'");
 is((grep { !$logged{$_} } keys %acknowledged), 0, 'all of them are in the changelog');
 is((grep { $_ > 1 } values %logged), 0, 'and none of it twice');
-is(sql($node, "SELECT count(*) FROM dfsmr.instances WHERE outcome = 'success'"), '400',
+is(sql($node, "SELECT count(*) FROM dfsmr.instances WHERE outcome = 'success'"), $instances,
 	'every instance came to its end');
 is(sql($node, "SELECT count(*) FROM (SELECT instance, visit FROM dfsmr.changes
 	WHERE kind IN ('start', 'transition', 'timer') GROUP BY 1, 2 HAVING count(*) > 1) s"), '0',
