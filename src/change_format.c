@@ -68,57 +68,78 @@ change_output_row(TupleTableSlot *slot, Datum *values, bool *nulls)
 	}
 }
 
-/* A value as JSON; NULL when it is certain to be longer than max. */
-static char *
-value_json(TupleTableSlot *slot, ChangeColumn column, int max)
+/*
+ * Append a value as JSON; false, and nothing is appended, when it is certain to
+ * be longer than max.
+ */
+static bool
+append_value(StringInfo json, TupleTableSlot *slot, ChangeColumn column, int max)
 {
 	Datum		value = slot->tts_values[column];
-	StringInfoData json;
-	char		timestamp[MAXDATELEN + 1];
+	char		buffer[MAXDATELEN + 1];
 
 	switch (TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid)
 	{
 		case INT4OID:
-			return psprintf("%d", DatumGetInt32(value));
+			pg_ltoa(DatumGetInt32(value), buffer);
+			appendStringInfoString(json, buffer);
+			break;
 		case INT8OID:
-			return psprintf(INT64_FORMAT, DatumGetInt64(value));
+			pg_lltoa(DatumGetInt64(value), buffer);
+			appendStringInfoString(json, buffer);
+			break;
 		case TIMESTAMPTZOID:
-			JsonEncodeDateTime(timestamp, value, TIMESTAMPTZOID, NULL);
-			return psprintf("\"%s\"", timestamp);
+			JsonEncodeDateTime(buffer, value, TIMESTAMPTZOID, NULL);
+			appendStringInfoChar(json, '"');
+			appendStringInfoString(json, buffer);
+			appendStringInfoChar(json, '"');
+			break;
 		case UUIDOID:
-			return psprintf("\"%s\"", DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+			appendStringInfoChar(json, '"');
+			appendStringInfoString(json, DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+			appendStringInfoChar(json, '"');
+			break;
 		case JSONBOID:
 			{
 				Jsonb	   *jsonb;
 
 				if (toast_raw_datum_size(value) > (Size) max * JSONB_OVERHEAD)
-					return NULL;
+					return false;
 				jsonb = DatumGetJsonbP(value);
-				return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+				(void) JsonbToCString(json, &jsonb->root, VARSIZE(jsonb));
+				break;
 			}
 		case TEXTOID:
 			if (toast_raw_datum_size(value) > (Size) max + VARHDRSZ)
-				return NULL;
-			initStringInfo(&json);
-			escape_json(&json, TextDatumGetCString(value));
-			return json.data;
+				return false;
+			escape_json(json, TextDatumGetCString(value));
+			break;
 		default:
 			elog(ERROR, "change column %d has an unexpected type", column);
-			return NULL;		/* keep the compiler quiet */
 	}
+	return true;
 }
 
-/* One member, from the comma to the value; "" for NULL, NULL for too long. */
-static char *
-member_json(TupleTableSlot *slot, int output, int max)
+/*
+ * Append one member, from the comma to the value, unless it is NULL; false, and
+ * nothing is appended, when it is too long.
+ */
+static bool
+append_member(StringInfo json, TupleTableSlot *slot, int output, int max)
 {
 	ChangeColumn column = change_outputs[output].column;
-	char	   *value;
+	int			start = json->len;
 
 	if (slot->tts_isnull[column])
-		return "";
-	value = value_json(slot, column, max);
-	return value ? psprintf(",\"%s\":%s", change_outputs[output].name, value) : NULL;
+		return true;
+	appendStringInfoString(json, ",\"");
+	appendStringInfoString(json, change_outputs[output].name);
+	appendStringInfoString(json, "\":");
+	if (append_value(json, slot, column, max))
+		return true;
+	json->len = start;
+	json->data[start] = '\0';
+	return false;
 }
 
 static int
@@ -169,24 +190,40 @@ char *
 change_json(TupleTableSlot *slot, int max)
 {
 	char	   *members[CHANGE_NOUTPUTS];
+	int			starts[CHANGE_NOUTPUTS + 1];
+	bool		fits[CHANGE_NOUTPUTS];
+	bool		all_fit = true;
 	StringInfoData truncated;
 	StringInfoData json;
-	int			total = 1;		/* the closing brace; a comma is the opening one */
+	int			total;
 
 	slot_getallattrs(slot);
-	initStringInfo(&truncated);
-	for (int i = 0; i < CHANGE_NOUTPUTS; i++)
-	{
-		members[i] = member_json(slot, i, max);
-		total += members[i] ? (int) strlen(members[i]) : max;
-	}
-	if (total >= max)
-		truncate_members(members, total, max, &truncated);
-
 	initStringInfo(&json);
 	for (int i = 0; i < CHANGE_NOUTPUTS; i++)
-		appendStringInfoString(&json, members[i] ? members[i] : "");
-	appendStringInfo(&json, "%s}", truncated.data);
+	{
+		starts[i] = json.len;
+		fits[i] = append_member(&json, slot, i, max);
+		all_fit = all_fit && fits[i];
+	}
+	starts[CHANGE_NOUTPUTS] = json.len;
+
+	/* The closing brace; a comma is the opening one. */
+	total = json.len + 1;
+	if (!all_fit || total >= max)
+	{
+		for (int i = 0; i < CHANGE_NOUTPUTS; i++)
+		{
+			members[i] = fits[i] ? pnstrdup(json.data + starts[i], starts[i + 1] - starts[i]) : NULL;
+			total += fits[i] ? 0 : max;
+		}
+		initStringInfo(&truncated);
+		truncate_members(members, total, max, &truncated);
+		resetStringInfo(&json);
+		for (int i = 0; i < CHANGE_NOUTPUTS; i++)
+			appendStringInfoString(&json, members[i] ? members[i] : "");
+		appendStringInfoString(&json, truncated.data);
+	}
+	appendStringInfoChar(&json, '}');
 	json.data[0] = '{';
 	return json.data;
 }

@@ -75,12 +75,33 @@ change_reader_close(ChangeReader *reader)
 	}
 }
 
+/*
+ * Fetch by the place that the index entry named.  Rows of the changelog are
+ * never updated, so they stay where they are until they are removed; then the
+ * place may be another's, or beyond the end.
+ */
+static bool
+fetch_by_place(ChangeReader *reader, const ChangeKey *key)
+{
+	struct MemberReader *member = &reader->members[key->member];
+	ItemPointerData tid = key->tid;
+	bool		isnull;
+
+	if (ItemPointerGetBlockNumber(&tid) >= member->nblocks)
+		member->nblocks = RelationGetNumberOfBlocks(member->rel);
+	return ItemPointerGetBlockNumber(&tid) < member->nblocks &&
+		table_tuple_fetch_row_version(member->rel, &tid, SnapshotSelf, reader->slot) &&
+		DatumGetInt64(slot_getattr(reader->slot, CHANGE_COLUMN_SEQ + 1, &isnull)) == key->seq;
+}
+
 TupleTableSlot *
 change_reader_fetch(ChangeReader *reader, const ChangeKey *key)
 {
 	struct MemberReader *member = &reader->members[key->member];
 	ScanKeyData equal[2];
 
+	if (fetch_by_place(reader, key))
+		return reader->slot;
 	if (member->rows == NULL)
 		member->rows = index_beginscan(member->rel, member->index, SnapshotSelf, NULL, 2, 0);
 	ScanKeyInit(&equal[0], KEY_XID, BTEqualStrategyNumber, F_XID8EQ,
@@ -142,6 +163,7 @@ next_key(ChangeReader *reader, int m, ChangeKey *key)
 	value = index_getattr(scan->xs_itup, KEY_SEQ, scan->xs_itupdesc, &isnull);
 	key->seq = DatumGetInt64(value);
 	key->member = m;
+	key->tid = scan->xs_heaptid;
 	return true;
 }
 

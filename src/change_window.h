@@ -22,7 +22,8 @@ typedef struct ChangeKey
 {
 	int64		seq;
 	uint64		xid;
-	int			member;			/* of the ring */
+	ItemPointerData tid;		/* a hint: the row may have gone since */
+	int16		member;			/* of the ring */
 } ChangeKey;
 
 /*
@@ -39,6 +40,7 @@ typedef struct ChangeReader
 		Relation	index;		/* (xid, seq) */
 		IndexScanDesc keys;		/* over the index alone; NULL: not yet begun */
 		IndexScanDesc rows;		/* for one row at a time; likewise */
+		BlockNumber nblocks;	/* of the table, at least */
 	}			members[CHANGE_MEMBERS];
 	ScanKeyData bounds[2];		/* of keys: a row comparison, and xid < x */
 	ScanKeyData row[2];			/* members of the row comparison */

@@ -153,6 +153,13 @@ enter(InstanceRow *row, const Machine *machine, const MachineNode *from,
 	return -1;
 }
 
+/* It has room for many steps, which nobody need clear for the few there are. */
+static void
+begin_journey(Journey *journey)
+{
+	journey->n = 0;
+}
+
 /* Record the step that the row has just made. */
 static Change *
 record(Journey *journey, const InstanceRow *row, ChangeKind kind)
@@ -266,11 +273,12 @@ move_along(InstanceTable *table, InstanceRow *row, const Machine *machine,
 		   const MachineNode *from, const MachineEdge *edge, const Move *move)
 {
 	RowImage	before = instance_image(row);
-	Journey		journey = {.n = 0};
+	Journey		journey;
 	const MachineNode *target = &machine->nodes[edge->target];
 	bool		to_retry = target->kind == NODE_TIMER && target->is_retry;
 	InstanceUpdate result;
 
+	begin_journey(&journey);
 	travel(&journey, row, machine, from, target, edge, move);
 	apply_payload(row, &journey.changes[0], move);
 	result = write_journey(table, row, &before, &journey, 0, move);
@@ -285,8 +293,9 @@ move_to(InstanceTable *table, InstanceRow *row, const Machine *machine,
 		const MachineNode *target, const Move *move)
 {
 	RowImage	before = instance_image(row);
-	Journey		journey = {.n = 0};
+	Journey		journey;
 
+	begin_journey(&journey);
 	travel(&journey, row, machine, NULL, target, NULL, move);
 	apply_payload(row, &journey.changes[0], move);
 	return write_journey(table, row, &before, &journey, 0, move);
@@ -297,8 +306,9 @@ move_to_aborted(InstanceTable *table, InstanceRow *row, const Machine *machine,
 				const Move *move)
 {
 	RowImage	before = instance_image(row);
-	Journey		journey = {.n = 0};
+	Journey		journey;
 
+	begin_journey(&journey);
 	row->prev_node = row->node;
 	row->prev_transition = NULL;
 	row->node = DFSMR_NODE_ABORTED;
@@ -315,10 +325,12 @@ InstanceUpdate
 move_stay(InstanceTable *table, InstanceRow *row, const RowImage *before,
 		  const Move *move, int ended_attempt)
 {
-	Journey		journey = {.n = 0};
-	Change	   *change = record(&journey, row, move->kind);
+	Journey		journey;
+	Change	   *change;
 	InstanceUpdate result;
 
+	begin_journey(&journey);
+	change = record(&journey, row, move->kind);
 	change->prev_node = row->node;
 	change->transition = NULL;
 	apply_payload(row, change, move);
