@@ -6,7 +6,8 @@ statement that updates 100 rows by key and inserts 100 rows of log."""
 from peers import graphile_worker, pg_boss, pgq
 from processes import cpu_seconds
 from rows import Row, Skipped
-from work import JOB, ITEM_ID, fill_items, fill_queue, start_jobs_many
+from work import (JOB, ITEM_ID, NOTHING_CLAIMED, complete_and_claim, fill_items, fill_queue,
+                  start_jobs_many)
 
 TITLE = "claim + complete in batches of 100"
 
@@ -44,7 +45,7 @@ BATCH = 100
 
 def measure(b):
     # Enough for the fastest: what is left over is no side's burden.
-    supply = b.scale(60_000 * b.seconds, 40_000)
+    supply = b.scale(120_000 * b.seconds, 120_000)
     ours = b.database("ours")
     b.define(ours, JOB)
     b.cluster.script(ours, start_jobs_many(supply))
@@ -53,14 +54,16 @@ def measure(b):
                         extension=False)
     b.settle(theirs)
 
-    def run(template, script, clients=8):
+    def run(template, script, clients=8, **options):
         copy = b.database("run", template=template)
         try:
-            return BATCH * b.pgbench(copy, script, clients)
+            return BATCH * b.pgbench(copy, script, clients, **options)
         finally:
             b.drop(copy)
 
-    sides = [("dfsmr", lambda: run(ours, READY)), ("SKIP LOCKED", lambda: run(theirs, TEXTBOOK))]
+    sides = [("dfsmr", lambda: run(ours, complete_and_claim(BATCH), variables=NOTHING_CLAIMED)),
+             ("two calls", lambda: run(ours, READY)),
+             ("SKIP LOCKED", lambda: run(theirs, TEXTBOOK))]
     bars = {"SKIP LOCKED": 2.0}
     for peer, bar in ((graphile_worker, 2.5), (pg_boss, 3), (pgq, None)):
         try:
@@ -74,6 +77,9 @@ def measure(b):
     rows = [Row("claim + complete, batches of 100, 8 sessions", "/s",
                 {k: samples[k] for k in ("dfsmr", against)}, against=against, bar=bar)
             for against, bar in bars.items()]
+    rows.append(Row("the same in two calls", "/s",
+                    {"dfsmr": samples["two calls"], "SKIP LOCKED": samples["SKIP LOCKED"]},
+                    against="SKIP LOCKED"))
     return rows + per_cpu_second(b, ours)
 
 
@@ -94,7 +100,7 @@ def per_cpu_second(b, ours):
             b.drop(copy)
 
     samples = b.interleave([
-        ("dfsmr", lambda: run(ours, READY)),
+        ("dfsmr", lambda: run(ours, complete_and_claim(BATCH), variables=NOTHING_CLAIMED)),
         ("UPDATE + INSERT of 100", lambda: run(theirs, UPDATE_100, variables={"items": items}))])
     return [Row("claim + complete, batches of 100, one session", "per CPU second", samples,
                 against="UPDATE + INSERT of 100", bar=1.0)]

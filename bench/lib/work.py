@@ -43,6 +43,21 @@ SELECT instance, visit, attempt FROM dfsmr.ready('worker', 'job') \gset
 SELECT * FROM dfsmr.transition(:instance, 'ok', visit => :visit, client => 'worker', attempt => :attempt);
 """
 
+# The same in one call: what the last one claimed is completed and the next
+# claimed.  The variables of a pgbench client outlive its script.
+NOTHING_CLAIMED = {"instances": "{}", "visits": "{}", "attempts": "{}"}
+
+
+def complete_and_claim(batch):
+    return f"""
+SELECT array_agg(instance) FILTER (WHERE item IS NULL) AS instances,
+       array_agg(visit) FILTER (WHERE item IS NULL) AS visits,
+       array_agg(attempt) FILTER (WHERE item IS NULL) AS attempts
+FROM dfsmr.transition_and_ready('worker', :instances, array_fill('ok'::text, ARRAY[cardinality(:instances::uuid[])]),
+    visits => :visits, attempts => :attempts, machine => 'job', max => {batch}) \\gset
+"""
+
+
 TEXTBOOK_CLAIM = """
 UPDATE queue.job SET status = 'running', attempts = attempts + 1, claimed_by = 'worker', claimed_at = now()
 WHERE id = (SELECT id FROM queue.job WHERE status = 'ready' AND run_at <= now()
