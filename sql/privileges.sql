@@ -58,8 +58,8 @@ SELECT c.oid::regclass, c.reloptions
 
 -- ---------------------------------------------------------------- machines and roles
 
-SELECT machine, version FROM dfsmr.define('{id: priv_a, nodes: {todo: {start: true, transitions: {ok: done}}, done: {final: true}}}');
-SELECT machine, version FROM dfsmr.define('{id: priv_b, nodes: {todo: {start: true, transitions: {ok: done}}, done: {final: true}}}');
+SELECT machine, version FROM dfsmr.define('{id: priv_a, breaker: {}, nodes: {todo: {start: true, transitions: {ok: done}}, done: {final: true}}}');
+SELECT machine, version FROM dfsmr.define('{id: priv_b, breaker: {}, nodes: {todo: {start: true, transitions: {ok: done}}, done: {final: true}}}');
 CREATE ROLE regress_priv_nobody;
 CREATE ROLE regress_priv_reader;
 CREATE ROLE regress_priv_signaler;
@@ -192,6 +192,8 @@ SELECT count(*) FROM dfsmr.changes_since(NULL, 10);
 SELECT count(*) FROM dfsmr.stuck;
 SELECT count(*) FROM dfsmr.board_leases();
 SELECT count(*) FROM dfsmr.status WHERE machine IS NOT NULL;
+SELECT count(*) FROM dfsmr.node_stats;
+SELECT count(*) FROM dfsmr.breakers;
 RESET ROLE;
 
 -- A worker of one machine: nothing of another, and no more than work.
@@ -208,6 +210,8 @@ SELECT DISTINCT machine FROM dfsmr.changes;
 SELECT count(*) AS others FROM dfsmr.changes_since(NULL, 1000) WHERE machine <> 'priv_a';
 SELECT client FROM dfsmr.board_leases() ORDER BY 1;
 SELECT count(*) AS others FROM dfsmr.status WHERE machine <> 'priv_a';
+SELECT DISTINCT machine FROM dfsmr.node_stats;
+SELECT machine FROM dfsmr.breakers;
 SELECT dfsmr.heartbeat(:a, 1) > now() AS beats;
 SELECT dfsmr.start('priv_a');
 SELECT * FROM dfsmr.start_many('priv_a', '{"{}"}');
