@@ -64,6 +64,16 @@ lease_has_no_end(const MachineNode *node)
 	return node->at_most_once && node->on_timeout < 0 && node->heartbeat < 0;
 }
 
+/*
+ * Could there be a lease?  Asked without the lock, for who would only look one
+ * up: whoever was told of a claim finds that there is one.
+ */
+static inline bool
+lease_any(Board *board)
+{
+	return hash_get_num_entries(board->leases) > 0;
+}
+
 extern Lease *lease_find(Board *board, const pg_uuid_t *instance);
 
 /* The lease of this very claim, or NULL. */

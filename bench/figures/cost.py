@@ -42,6 +42,30 @@ def textbook_claim(c):
     c.execute(FINISH, ([job[0]],))
 
 
+BATCH = 100
+
+
+class Batches:
+    """Calls that complete what the last one claimed, and claim the next."""
+
+    def __init__(self):
+        self.claimed = []
+
+    def __call__(self, c):
+        instances, visits, attempts = map(list, zip(*self.claimed)) if self.claimed else ([], [], [])
+        self.claimed = c.execute(
+            """SELECT instance, visit, attempt
+               FROM dfsmr.transition_and_ready('worker', %s::uuid[], %s::text[], visits => %s::int[],
+                                               attempts => %s::int[], machine => 'job', max => %s)
+               WHERE item IS NULL""",
+            (instances, ["ok"] * len(instances), visits, attempts, BATCH)).fetchall()
+
+
+def textbook_batch(c):
+    jobs = c.execute(CLAIM, (BATCH,)).fetchall()
+    c.execute(FINISH, ([job[0] for job in jobs],))
+
+
 def instructions(b, db, items):
     draw = random.Random(1)
 
@@ -50,25 +74,28 @@ def instructions(b, db, items):
 
     few, many = b.scale((100, 600), (20, 40))
     with Counter(b.cluster) as counter:
-        def count(call):
-            return [counter.per_call(db, call, few, many)]
+        def count(call, few=few, many=many, tasks=1):
+            return [counter.per_call(db, call, few, many) / tasks]
 
         ours = {
             "transition": count(lambda c: c.execute("SELECT * FROM dfsmr.transition(%s, 'go')",
                                                     any_item())),
             "claim": count(claim_and_complete),
+            "batch": count(Batches(), *b.scale((5, 25), (1, 2)), BATCH),
             "nothing": count(lambda c: c.execute("SELECT * FROM dfsmr.ready('worker', 'idle')")),
             "start": count(lambda c: c.execute("SELECT dfsmr.start('job')")),
         }
         theirs = {
             "transition": count(lambda c: c.execute(UPDATE_AND_LOG, any_item())),
             "claim": count(textbook_claim),
+            "batch": count(textbook_batch, *b.scale((5, 25), (1, 2)), BATCH),
             "nothing": count(lambda c: c.execute("SELECT 1")),
         }
     rows = []
     for key, case, against in (
             ("transition", "transition()", "UPDATE + INSERT"),
             ("claim", "claim + complete in two calls", "SKIP LOCKED"),
+            ("batch", "claim + complete of a task in batches of 100, one call", "SKIP LOCKED"),
             ("nothing", "ready() with nothing to do", "SELECT 1")):
         rows.append(Row(f"instructions: {case}", "per call",
                         {"dfsmr": ours[key], against: theirs[key]}, against=against, most=True,
@@ -96,14 +123,39 @@ def wal(b, db):
                     {"dfsmr": wal_bytes(b, db, claim_and_complete, times),
                      "SKIP LOCKED": wal_bytes(b, db, textbook_claim, times)},
                     against="SKIP LOCKED", most=True, digits=0)]
+        batches = times // BATCH + 1
+        rows.append(Row("log: claim + complete of a task in batches of 100, one call", "bytes",
+                        {"dfsmr": [n / BATCH for n in wal_bytes(b, db, Batches(), batches)],
+                         "SKIP LOCKED": [n / BATCH for n in wal_bytes(b, db, textbook_batch, batches)]},
+                        against="SKIP LOCKED", bar=0.8, most=True, digits=0))
     finally:
         b.cluster.restart()
     return rows
 
 
+def memory(b):
+    """What one entry more takes of shared memory."""
+    def allocated(setting, size):
+        b.cluster.restart(**{"dfsmr.max_databases": 1, "dfsmr.max_sets": 4, setting: size})
+        return b.cluster.value("postgres", """SELECT sum(allocated_size) FROM pg_shmem_allocations
+                                              WHERE name IS NOT NULL""")
+
+    rows = []
+    # A ready set for first attempts and one for retries for each node; two of timers.
+    for what, setting, entries in (("an entry of a ready set", "dfsmr.set_size", 2 * 4),
+                                   ("a lease", "dfsmr.max_leases", 1),
+                                   ("a timer", "dfsmr.timer_set_size", 2)):
+        few, many = 1 << 14, 1 << 17
+        size = (allocated(setting, many) - allocated(setting, few)) / (many - few) / entries
+        rows.append(Row(f"memory: {what}", "bytes", {"dfsmr": [float(size)]}, bar=200, most=True,
+                        digits=0))
+    b.cluster.restart()
+    return rows
+
+
 def measure(b):
     items = b.scale(20_000, 2_000)
-    supply = b.scale(10_000, 500)
+    supply = b.scale(20_000, 2_000)
     db = b.database("", b.file("reference/log.sql"), b.file("reference/queue.sql"),
                     fill_items("reference.item", items), fill_queue(supply))
     b.define(db, FLIP)
@@ -111,7 +163,7 @@ def measure(b):
     b.define(db, JOB.replace("id: job", "id: idle"))
     b.cluster.script(db, start_items("flip", items) + start_jobs(supply))
     b.settle(db)
-    rows = wal(b, db)
+    rows = wal(b, db) + memory(b)
     if available():
         rows = instructions(b, db, items) + rows
     return rows

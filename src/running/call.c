@@ -165,6 +165,8 @@ claim_in_flight(Board *board, const InstanceRow *row, Lease *copy)
 	Lease	   *lease;
 	bool		found;
 
+	if (!lease_any(board))
+		return false;
 	LWLockAcquire(board->lock, LW_SHARED);
 	lease = lease_find(board, &row->id);
 	found = lease != NULL && !lease->pending && lease->visit == row->visit &&

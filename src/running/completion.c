@@ -30,6 +30,12 @@
 void
 completion_hints(Board *board, const pg_uuid_t *const *instances, int n, ItemPointerData *hints)
 {
+	if (!lease_any(board))
+	{
+		for (int i = 0; i < n; i++)
+			ItemPointerSetInvalid(&hints[i]);
+		return;
+	}
 	for (int i = 0; i < n;)
 	{
 		int			end = Min(n, i + HINTS_AT_A_TIME);
