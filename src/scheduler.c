@@ -466,6 +466,9 @@ take_up_service(const SchedulerTicket *ticket)
 	}
 	if (board == NULL)
 	{
+		/* Dropped meanwhile, it has no board either. */
+		if (!still_installed())
+			return false;
 		process_table_set_departure(DEPARTURE_NO_ROOM);
 		if (!ticket->quiet)
 			ereport(LOG,
