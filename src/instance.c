@@ -146,6 +146,15 @@ instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
 	return found;
 }
 
+/* Is there such a block?  A table that is open does not shrink. */
+static bool
+block_exists(InstanceTable *table, BlockNumber block)
+{
+	if (block >= table->nblocks)
+		table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	return block < table->nblocks;
+}
+
 bool
 instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint,
 					  InstanceRow *row)
@@ -153,7 +162,7 @@ instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hin
 	bool		found = false;
 
 	if (hint != NULL && ItemPointerIsValid(hint) &&
-		ItemPointerGetBlockNumber(hint) < RelationGetNumberOfBlocks(table->rel) &&
+		block_exists(table, ItemPointerGetBlockNumber(hint)) &&
 		table_tuple_fetch_row_version(table->rel, hint, SnapshotSelf, table->read_slot))
 	{
 		bool		isnull;

@@ -120,6 +120,7 @@ typedef struct InstanceTable
 	MemoryContext context;		/* in which it was opened */
 	Relation	rel;
 	TupleTableSlot *read_slot;
+	BlockNumber nblocks;		/* it has at least so many */
 
 	/* The rest is there once it is needed. */
 	Relation	pkey;

@@ -187,8 +187,14 @@ advance(SetScan *scan)
 	{
 		if (scan->rows == NULL)
 		{
-			if (!seek_rank(scan))
+			/*
+			 * The priority to begin with is known.  To seek it would be to pass
+			 * by every entry before the first that is wanted: all that was done
+			 * since the last vacuum.
+			 */
+			if (scan->begun && !seek_rank(scan))
 				return false;
+			scan->begun = true;
 			begin_rank(scan);
 		}
 		if (next_row(scan, scan->rows))

@@ -37,6 +37,7 @@ typedef struct SetScan
 	Relation	rel;
 	Relation	index;
 	IndexScanDesc rows;			/* NULL between the ranks */
+	bool		begun;			/* with the first priority */
 	ScanKeyData behind[2];		/* the columns of its row comparison */
 	TupleTableSlot *slot;
 } SetScan;

@@ -6,8 +6,9 @@ Each figure is a module of bench/figures with
     measure(b)  measures, and returns a list of rows (rows.py)
 
 and runs in databases of its own.  A figure that fails is reported and does
-not stop the others.  Results are written as they come: results/FIGURE.json,
-and at the end table.md and the pictures.  The quick mode says in the manner of
+not stop the others.  Results are written as they come: results/FIGURE.json.
+With --report DIRECTORY it writes table.md and the pictures of what was measured so
+far.  The quick mode says in the manner of
 TAP which figures ran: it is a test of the benchmark, and its numbers mean nothing.
 """
 
@@ -78,6 +79,9 @@ def main():
         for name in names:
             print(f"{name:<12} {importlib.import_module(name).TITLE}")
         return 0
+    if sys.argv[1:2] == ["--report"]:
+        write_report(sys.argv[2], names)
+        return 0
     wanted = os.environ.get("FIGURES", "").split() or names
     unknown = set(wanted) - set(names)
     if unknown:
@@ -102,7 +106,6 @@ def main():
                       + (" # skip" if verdict == "skipped" else ""), flush=True)
     finally:
         cluster.stop()
-    write_report(results, names)
     if failed:
         print("failed:", *failed, file=sys.stderr)
     return 1 if failed else 0
