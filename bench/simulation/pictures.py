@@ -1,6 +1,7 @@
 """pictures.py DIRECTORY: draw the pictures of the CSV files there."""
 
 import csv
+import math
 import os
 import sys
 
@@ -79,7 +80,7 @@ def ticks(low, high):
         if (high - low) / (step / divisor) >= 4:
             step /= divisor
             break
-    value = -(-low // step) * step
+    value = math.ceil(low / step) * step
     while value <= high * 1.0001:
         yield value
         value += step
@@ -101,7 +102,7 @@ def column(rows, x, y):
 # samples: of the lognormal 2 x 2.5 %, of the Pareto 2 x 3.5 %.
 TITLES = {
     "lognormal": ("Lognormal service times (median 30 s, sigma 1), drawn for each delivery", 0.02 + 0.05),
-    "pareto": ("Pareto service times (shape 1.5, from 15 s on), the task's own", 0.02 + 0.07),
+    "pareto": ("Pareto service times (shape 1.5, from 15 s on), drawn for each delivery", 0.02 + 0.07),
     "slower": ("Lognormal; half-way all work takes twice as long", 0.02 + 0.05),
 }
 

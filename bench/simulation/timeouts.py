@@ -55,6 +55,15 @@ class Pareto:
         return self.least * (1 - p) ** (-1 / self.shape)
 
 
+def spread(name, values):
+    """Their ends and mean, by name; nothing of none."""
+    if not values:
+        return {}
+    return {f"{name}_least": round(min(values), 3),
+            f"{name}_mean": round(sum(values) / len(values), 3),
+            f"{name}_most": round(max(values), 3)}
+
+
 class Timeouts:
     """One run.  by_task: the service time is the task's, the same for whoever
     does it; else it is drawn for each delivery.  slower: from the middle of the
@@ -191,8 +200,8 @@ class Timeouts:
                    if row["completed"] > 2 * WINDOW and
                    not self.middle / 3600 < row["hours"] < self.middle / 3600 * 1.3]
         ratios = [row["timeout_in_force"] / row["true_p95"] for row in settled
-                  if row["true_p95"] != ""] or [math.nan]
-        recent = [row["timeout_in_force"] / row["recent_p95"] for row in settled] or [math.nan]
+                  if row["true_p95"] != ""]
+        recent = [row["timeout_in_force"] / row["recent_p95"] for row in settled]
         return {
             "completed": self.completed,
             "unfinished": unfinished,
@@ -202,12 +211,8 @@ class Timeouts:
             "hung": self.hung,
             "redelivered_percent": round(100 * self.redeliveries / self.completed, 2),
             "duplicates_percent": round(100 * self.duplicates / self.completed, 2),
-            "timeout_to_true_p95_least": round(min(ratios), 3),
-            "timeout_to_true_p95_mean": round(sum(ratios) / len(ratios), 3),
-            "timeout_to_true_p95_most": round(max(ratios), 3),
-            "timeout_to_recent_p95_least": round(min(recent), 3),
-            "timeout_to_recent_p95_mean": round(sum(recent) / len(recent), 3),
-            "timeout_to_recent_p95_most": round(max(recent), 3),
+            **spread("timeout_to_true_p95", ratios),
+            **spread("timeout_to_recent_p95", recent),
         }
 
 
