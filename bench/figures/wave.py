@@ -4,7 +4,8 @@ claimed, by 8 sessions that take 100 at a time."""
 import time
 
 from drain import drain
-from rows import Row
+from peers import graphile_worker, pg_boss
+from rows import Row, Skipped
 from work import JOB
 
 TITLE = "100,000 due within the same second"
@@ -20,7 +21,7 @@ RETURNING id, payload"""
 
 def measure(b):
     count = b.scale(100_000, 2_000)
-    lead = b.scale(60, 5)
+    lead = b.scale(30, 5)
 
     def due_at():
         return int(time.time()) + lead
@@ -48,6 +49,18 @@ def measure(b):
         b.drop(db)
         return seconds
 
-    samples = b.interleave([("dfsmr", ours), ("SKIP LOCKED", textbook)], b.scale(3, 1))
-    return [Row(f"{count:,} due within a second: until all are claimed", "s", samples,
-                against="SKIP LOCKED", most=True, digits=2)]
+    sides = [("dfsmr", ours), ("SKIP LOCKED", textbook)]
+    bars = {"SKIP LOCKED": None}
+    for peer in (graphile_worker, pg_boss):
+        try:
+            side = peer(b, count, lead)
+        except Skipped as reason:
+            print(f"#   without {peer.__name__}: {reason}", flush=True)
+            continue
+        sides.append((side.name, side.run))
+        bars[side.name] = 0.5
+    samples = b.interleave(sides, b.scale(3, 1))
+    return [Row(f"{count:,} due within a second: until all are claimed", "s",
+                {"dfsmr": samples["dfsmr"], against: samples[against]},
+                against=against, bar=bar, most=True, digits=2)
+            for against, bar in bars.items()]

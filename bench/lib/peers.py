@@ -1,5 +1,5 @@
 """The peers: each a side that makes its supply, then works it off, and says how
-many jobs a second it did.  One that is not there raises Skipped."""
+many jobs a second it did (or how long a wave took, see below).  One that is not there raises Skipped."""
 
 import json
 import os
@@ -14,17 +14,19 @@ Side = namedtuple("Side", "name run")
 MODULES = os.path.join(os.path.dirname(ROOT), "build", "peers")
 
 
-def _node(b, script, database, count):
+def _node(b, script, database, count, lead):
     """Run one of peers/*.js: it fills, works, and prints {"jobs", "seconds"}."""
     done = subprocess.run(
-        ["node", os.path.join(ROOT, "peers", script), str(count), "8"], text=True,
+        ["node", os.path.join(ROOT, "peers", script), str(count), "8", str(lead)], text=True,
         env={**b.cluster.env, "PGDATABASE": database,
              "NODE_PATH": os.path.join(MODULES, "node_modules")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=900, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{script}:\n{done.stderr[-2000:]}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
-    return said["jobs"] / said["seconds"]
+    if said["jobs"] != count:
+        raise RuntimeError(f"{script} did {said['jobs']} of {count} jobs")
+    return said["seconds"] if lead else said["jobs"] / said["seconds"]
 
 
 def _need_module(name):
@@ -35,23 +37,26 @@ def _need_module(name):
         return json.load(file)["version"]
 
 
-def _in_node(b, script, name, count):
+def _in_node(b, script, name, count, lead):
     def run():
         database = b.database("peer", extension=False)
         try:
-            return _node(b, script, database, count)
+            return _node(b, script, database, count, lead)
         finally:
             b.drop(database)
 
     return Side(f"{name} {_need_module(name)}", run)
 
 
-def graphile_worker(b, count):
-    return _in_node(b, "graphile-worker.js", "graphile-worker", count)
+# With a lead the jobs are due within one second, so many seconds after they begin to
+# be made; the side says how many seconds after that the last of them was claimed.
+
+def graphile_worker(b, count, lead=0):
+    return _in_node(b, "graphile-worker.js", "graphile-worker", count, lead)
 
 
-def pg_boss(b, count):
-    return _in_node(b, "pg-boss.js", "pg-boss", count)
+def pg_boss(b, count, lead=0):
+    return _in_node(b, "pg-boss.js", "pg-boss", count, lead)
 
 
 PGQ_FILL = """
