@@ -116,6 +116,8 @@ init_board(Board *board, LWLock *lock, char *memory)
 {
 	board->lock = lock;
 	pg_atomic_init_u32(&board->scheduler, NO_SCHEDULER);
+	pg_atomic_init_u64(&board->clock_lead, (uint64) PG_INT64_MIN);
+	pg_atomic_init_u64(&board->clock_offset, 0);
 	pg_atomic_init_u64(&board->wake_requests, 0);
 	pg_atomic_init_u64(&board->sleeps_until, DT_NOEND);
 	pg_atomic_init_u64(&board->changes_announced, 0);
@@ -310,32 +312,24 @@ board_forget_database(Oid database)
 
 /* ---------------------------------------------------------------- clock */
 
-TimestampTz
-board_now_locked(Board *board)
-{
-	int64		monotonic = monotonic_usecs();
-	TimestampTz wall = GetCurrentTimestamp();
-
-	if (board->clock_wall != 0)
-	{
-		TimestampTz carried = board->clock_wall + (monotonic - board->clock_monotonic);
-
-		wall = Max(wall, Max(carried, board->clock_wall));
-	}
-	board->clock_wall = wall;
-	board->clock_monotonic = monotonic;
-	return wall + board->clock_offset;
-}
-
+/*
+ * The monotonic clock, and how far the wall clock has been ahead of it at most: so
+ * time goes on when the wall clock is set back.  The most is kept without a lock;
+ * who loses the race to raise it has seen a higher one.
+ */
 TimestampTz
 board_now(Board *board)
 {
-	TimestampTz now;
+	/* In this order a pause between the two makes nothing run ahead. */
+	TimestampTz wall = GetCurrentTimestamp();
+	int64		monotonic = monotonic_usecs();
+	int64		lead = wall - monotonic;
+	uint64		most = pg_atomic_read_u64(&board->clock_lead);
 
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	now = board_now_locked(board);
-	LWLockRelease(board->lock);
-	return now;
+	while (lead > (int64) most &&
+		   !pg_atomic_compare_exchange_u64(&board->clock_lead, &most, (uint64) lead))
+		;
+	return monotonic + Max(lead, (int64) most) + (int64) pg_atomic_read_u64(&board->clock_offset);
 }
 
 void
@@ -344,8 +338,8 @@ board_set_now(Board *board, TimestampTz now)
 	int64		change;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	change = now - board_now_locked(board);
-	board->clock_offset += change;
+	change = now - board_now(board);
+	pg_atomic_fetch_add_u64(&board->clock_offset, change);
 	if (change < 0)
 		breaker_clock_set_back(board, now);
 	/* An injected clock may go back; then nothing known of due times holds. */
@@ -392,7 +386,7 @@ board_empty(Board *board)
 	board->nnodes_used = 0;
 	board->due_until = PG_INT64_MIN;
 	board->quiet_until = 0;
-	board->clock_offset = 0;
+	pg_atomic_write_u64(&board->clock_offset, 0);
 	board->nprepared = 0;
 	board->prepared_overflow = false;
 	board->claims = board->stale_hints = board->wakeups = 0;

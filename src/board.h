@@ -42,7 +42,8 @@ extern Board *board_attached(void);
 /*
  * The board's time: the wall clock, but never going back, since it is carried
  * on by the monotonic clock; plus the offset that tick(now) injected.  All
- * due times are judged by it.  Cheap; takes no lock that is held for long.
+ * due times are judged by it.  Takes no lock: may be called with the board's or
+ * without.
  */
 extern TimestampTz board_now(Board *board);
 

@@ -249,10 +249,9 @@ struct Board
 	/* atomic: raised whenever a definition or a pause changes */
 	pg_atomic_uint64 definition_counter;
 
-	/* the clock: wall time at a moment of the monotonic clock */
-	TimestampTz clock_wall;
-	int64		clock_monotonic;
-	int64		clock_offset;	/* injected by tick(now) */
+	/* atomic, both int64: the clock; see board_now() */
+	pg_atomic_uint64 clock_lead;	/* of the wall clock before the monotonic one, at most */
+	pg_atomic_uint64 clock_offset;	/* injected by tick(now) */
 
 	/*
 	 * Every task whose ready_at is not later is treated as due: it belongs
@@ -326,7 +325,6 @@ struct Board
 extern void board_reset_sets(Board *board);
 extern void board_empty(Board *board);
 extern Board *board_slot(int i);
-extern TimestampTz board_now_locked(Board *board);
 
 /* The board of this identity, in a free slot if need be; NULL: none is free. */
 extern Board *board_claim_slot(Oid database, Oid extension, const pg_uuid_t *installation);

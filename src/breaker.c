@@ -389,7 +389,7 @@ breaker_settle(Board *board, const BreakerTicket *ticket, TicketEnd end)
 			breaker_rule_return_token(&breaker->rule, ticket->at);
 	}
 	else if (ticket->probe &&
-			 breaker_rule_probe_ended(&breaker->rule, board_now_locked(board),
+			 breaker_rule_probe_ended(&breaker->rule, board_now(board),
 									  end == TICKET_SUCCEEDED, &succeeded, &failed))
 	{
 		BreakerEvent *event = add_event(board, breaker);

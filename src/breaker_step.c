@@ -60,7 +60,7 @@ recall_one(Board *board, const char *machine, TupleTableSlot *slot)
 		strncmp(column_text(slot, CHANGE_COLUMN_NOTE), NOTE_OPEN, strlen(NOTE_OPEN)) != 0)
 		return;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	now = board_now_locked(board);
+	now = board_now(board);
 	place = breaker_attach(board, machine, info->current, &info->machine->breaker, now);
 	if (place >= 0)
 		breaker_reopen(board, place, since, now);
@@ -157,7 +157,7 @@ follow(Board *board, int place)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	if (info->machine->has_breaker)
 		breaker_attach(board, machine, info->current, &info->machine->breaker,
-					   board_now_locked(board));
+					   board_now(board));
 	else
 		breaker_detach(board, machine, info->current);
 	LWLockRelease(board->lock);
@@ -253,7 +253,7 @@ run(void)
 	write_changes(board);
 	say_when_full(board);
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	breaker_wake(board, board_now_locked(board));
+	breaker_wake(board, board_now(board));
 	LWLockRelease(board->lock);
 	return false;
 }
@@ -267,7 +267,7 @@ next_due(void)
 	if (board == NULL)
 		return due;
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	due = breaker_next_wake(board, board_now_locked(board));
+	due = breaker_next_wake(board, board_now(board));
 	LWLockRelease(board->lock);
 	return due;
 }

@@ -174,7 +174,7 @@ claim_writer_ended(Board *board, const pg_uuid_t *instance, int visit, bool comm
 	else if (lease->write == CLAIM_UNDO_RUNNING && committed)
 		lease_drop(board, lease);
 	else if (lease->write == CLAIM_UNDO_RUNNING)
-		want_undo(board, lease, board_now_locked(board) + LOCKED_PAUSE);
+		want_undo(board, lease, board_now(board) + LOCKED_PAUSE);
 }
 
 /* ----------------------------------------------------------------- writing */

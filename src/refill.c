@@ -84,7 +84,7 @@ begin(Refill *refill)
 		return false;
 	}
 	/* Everything that is committed and not delayed counts as due by now. */
-	board_promote(board, board_now_locked(board));
+	board_promote(board, board_now(board));
 	refill->due_until = board->due_until;
 	refill->from = ordered_set_refill_begin(refill->set, proc_number(MyProc));
 	running = refill;

@@ -266,7 +266,7 @@ advance(Board *board)
 	TimestampTz quiet_until;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	now = board_now_locked(board);
+	now = board_now(board);
 	quiet_until = board->quiet_until;
 	board_promote(board, now);
 	LWLockRelease(board->lock);

@@ -601,7 +601,7 @@ apply_flags(Board *board, bool committed)
 		if (definitions_changed)
 			waiter_wake_all(board);
 		if (committed && foreign_write)
-			board->quiet_until = board_now_locked(board) + QUIET_USECS;
+			board->quiet_until = board_now(board) + QUIET_USECS;
 		if (committed && (reset_sets || foreign_write))
 			board_reset_sets(board);
 		LWLockRelease(board->lock);

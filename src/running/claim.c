@@ -209,7 +209,7 @@ refill_and_pop(Board *board, ClaimTarget *targets, int ntargets, Claim *claims, 
 		int			retry;
 
 		LWLockAcquire(board->lock, LW_EXCLUSIVE);
-		now = board_now_locked(board);
+		now = board_now(board);
 		board_promote(board, now);
 		if (round >= MAX_ROUNDS * ntargets ||
 			!find_refill(board, targets, ntargets, &name, &retry))
@@ -294,7 +294,7 @@ hold(Board *board, Claim *claim, GrantedTask *task, const char *client)
 
 	if (lease == NULL || (row->delayed && row->ready_at > board->due_until))
 		return false;
-	now = board_now_locked(board);
+	now = board_now(board);
 	claim->held_back = !breaker_deliver(board, &claim->ticket, now);
 	if (claim->held_back)
 		return false;
