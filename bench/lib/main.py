@@ -29,7 +29,7 @@ from report import write_report  # noqa: E402
 from rows import Bench, Skipped  # noqa: E402
 
 # In order of value, which is the order of the table.
-ORDER = """transition claim enforce ready bulk wave timers wakeup notify listeners
+ORDER = """transition claim enforce ready bulk wave timers wakeup notify listeners waiters
 deep pinned sustained cost batch""".split()
 
 

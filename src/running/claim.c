@@ -469,6 +469,9 @@ claim_group(Board *board, InstanceTable *table, ClaimTarget *targets, int ntarge
 		n = refill_and_pop(board, targets, ntargets, claims, max - ngranted);
 		if (n == 0)
 			break;
+		/* Only now: a call that finds nothing need not open it. */
+		if (table->rel == NULL)
+			instance_table_open(table, AccessShareLock);
 		ngranted += grant(board, table, claims, n, client, granted + ngranted, later);
 		if (ngranted == max)
 			break;
@@ -483,7 +486,7 @@ claim_tasks(Board *board, ClaimTarget *targets, int ntargets, const char *client
 			int max, GrantedTask *granted)
 {
 	int			group = Max(dfsmr_max_sets / 2, 1);
-	InstanceTable table;
+	InstanceTable table = {.rel = NULL};
 	List	   *later = NIL;
 	ListCell   *cell;
 	int			n = 0;
@@ -494,12 +497,12 @@ claim_tasks(Board *board, ClaimTarget *targets, int ntargets, const char *client
 	 */
 	if (ordered_set_needs_refill(&board->delayed))
 		refill_delayed(board);
-	instance_table_open(&table, AccessShareLock);
 	for (int i = 0; i < ntargets && n < max; i += group)
 		n += claim_group(board, &table, targets + i, Min(group, ntargets - i),
 						 client, max - n, granted + n, &later);
 	foreach(cell, later)
 		offer_again(board, &table, lfirst(cell));
-	instance_table_close(&table);
+	if (table.rel != NULL)
+		instance_table_close(&table);
 	return n;
 }
