@@ -43,7 +43,7 @@ def describe_machine(cluster):
         "processors": os.cpu_count(),
         "processor": processor(),
         "memory": memory(),
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "filesystem": filesystem(cluster.data),
         "fdatasync_per_second": flushes_a_second(cluster),
         "postgresql": cluster.value("postgres", "SHOW server_version"),
