@@ -95,7 +95,7 @@ claim_writer_ask(Board *board, Lease *lease, int attempt, const char *client,
 	lease->claimed_at = claimed_at;
 	strlcpy(lease->client, client, sizeof(lease->client));
 	enqueue(board, lease, CLAIM_WRITE_WANTED, AT_ONCE);
-	board_wake_scheduler(board);
+	board_due_at(board, AT_ONCE);
 }
 
 void
@@ -112,7 +112,7 @@ want_undo(Board *board, Lease *lease, TimestampTz not_before)
 {
 	lease->owner = -1;
 	enqueue(board, lease, CLAIM_UNDO_WANTED, not_before);
-	board_wake_scheduler(board);
+	board_due_at(board, not_before);
 }
 
 bool
