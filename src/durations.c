@@ -54,12 +54,21 @@ durations_forget_all(Board *board)
 
 /* ------------------------------------------------------------------- slots */
 
-NodeDurations *
-durations_find(Board *board, const NodeName *name)
+/* The slot of the node, or -1. */
+static int
+find_slot(Board *board, const NodeName *name)
 {
 	DurationsIndexEntry *entry = hash_search(board->durations_index, name, HASH_FIND, NULL);
 
-	return entry != NULL ? &board->durations[entry->slot] : NULL;
+	return entry != NULL ? entry->slot : -1;
+}
+
+NodeDurations *
+durations_find(Board *board, const NodeName *name)
+{
+	int			slot = find_slot(board, name);
+
+	return slot >= 0 ? &board->durations[slot] : NULL;
 }
 
 NodeDurations *
@@ -94,30 +103,35 @@ make_room(Board *board)
 	return victim;
 }
 
+/* Give the node, which has none, a slot of its own. */
+static int
+take_slot(Board *board, const NodeName *name)
+{
+	int			slot = board->ndurations < dfsmr_max_durations ?
+		board->ndurations++ : make_room(board);
+	NodeDurations *durations = &board->durations[slot];
+	uint32		generation = durations->generation;
+	DurationsIndexEntry *entry;
+
+	memset(durations, 0, sizeof(*durations));
+	durations->name = *name;
+	durations->generation = generation + 1;
+	/* The table has room for as many entries as there are slots. */
+	entry = hash_search(board->durations_index, name, HASH_ENTER_NULL, NULL);
+	if (entry != NULL)
+		entry->slot = slot;
+	return slot;
+}
+
 DurationsRef
 durations_get(Board *board, const NodeName *name)
 {
-	NodeDurations *durations = durations_find(board, name);
+	int			slot = find_slot(board, name);
 
-	if (durations == NULL)
-	{
-		int			slot = board->ndurations < dfsmr_max_durations ?
-			board->ndurations++ : make_room(board);
-		uint32		generation;
-		DurationsIndexEntry *entry;
-
-		durations = &board->durations[slot];
-		generation = durations->generation;
-		memset(durations, 0, sizeof(*durations));
-		durations->name = *name;
-		durations->generation = generation + 1;
-		/* The table has room for as many entries as there are slots. */
-		entry = hash_search(board->durations_index, name, HASH_ENTER_NULL, NULL);
-		if (entry != NULL)
-			entry->slot = slot;
-	}
-	durations->last_used = ++board->use_counter;
-	return (DurationsRef) {durations - board->durations, durations->generation};
+	if (slot < 0)
+		slot = take_slot(board, name);
+	board->durations[slot].last_used = ++board->use_counter;
+	return (DurationsRef) {slot, board->durations[slot].generation};
 }
 
 DurationsRef
