@@ -105,6 +105,22 @@ watch_commands(Worker *worker)
 	}
 }
 
+/* Of what was taken and waits for its command, what has waited longest. */
+static Slot *
+longest_waiting(Worker *worker)
+{
+	Slot	   *longest = NULL;
+
+	for (int i = 0; i < worker->nslots; i++)
+	{
+		Slot	   *slot = &worker->slots[i];
+
+		if (slot->state == SLOT_TAKEN && (longest == NULL || slot->turn < longest->turn))
+			longest = slot;
+	}
+	return longest;
+}
+
 /* Start commands for what was taken, those first that have waited longest. */
 static void
 start_commands(Worker *worker)
@@ -114,15 +130,10 @@ start_commands(Worker *worker)
 
 	for (; waiting > 0 && (running < worker->jobs || worker->giving_back); waiting--)
 	{
-		Slot	   *next = NULL;
+		Slot	   *next = longest_waiting(worker);
 
-		for (int i = 0; i < worker->nslots; i++)
-		{
-			Slot	   *slot = &worker->slots[i];
-
-			if (slot->state == SLOT_TAKEN && (next == NULL || slot->turn < next->turn))
-				next = slot;
-		}
+		if (next == NULL)
+			break;
 		if (worker->giving_back)
 		{
 			next->stopped = true;
