@@ -13,10 +13,11 @@ GIVE_BACK = "SELECT count(*) FROM dfsmr.ready('holder', 'job', max => 10000);"
 
 
 def start_many(b, db, count, delay=None):
-    chunk = min(count, 100_000)
-    delays = f", delays => ARRAY(SELECT interval '{delay}' FROM generate_series(1, {chunk}))" \
-        if delay else ""
-    for _ in range(count // chunk):
+    while count > 0:
+        chunk = min(count, 100_000)
+        count -= chunk
+        delays = f", delays => ARRAY(SELECT interval '{delay}' FROM generate_series(1, {chunk}))" \
+            if delay else ""
         b.cluster.query(db, f"""SELECT count(*) FROM dfsmr.start_many('job', ARRAY(
             SELECT '{{}}'::jsonb FROM generate_series(1, {chunk})){delays})""")
 
