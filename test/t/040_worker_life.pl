@@ -31,6 +31,16 @@ sub wait_until_served
 	return;
 }
 
+# The launcher and both schedulers.
+sub wait_until_asleep
+{
+	wait_until {
+		sql($node, "SELECT count(*) FROM pg_stat_activity
+			WHERE backend_type ~ '^dfsmr' AND wait_event_type = 'Extension'") == 3
+	} 'all sleep';
+	return;
+}
+
 sub launcher_pid
 {
 	return sql($node,
@@ -130,6 +140,8 @@ kill 'KILL', $pid;
 wait_until { (scheduler_pid($node, 'app') || $pid) ne $pid } 'the server is back';
 wait_until_served('app postgres', 'after kill -9 of a scheduler all are served again');
 
+# One that is asked to leave while it starts says so, as every worker does.
+wait_until_asleep();
 my $before = starts('empty');
 $node->restart;
 wait_until_served('app postgres', 'after a restart all are served again');
@@ -143,10 +155,7 @@ wait_until { starts('empty') > $before + 1 } 'the empty database was looked at';
 # ---- idle ------------------------------------------------------------------
 
 $launcher = launcher_pid();
-wait_until {
-	sql($node, "SELECT count(*) FROM pg_stat_activity
-		WHERE backend_type ~ '^dfsmr' AND wait_event_type = 'Extension'") == 3
-} 'all sleep';
+wait_until_asleep();
 my $switches = context_switches($launcher);
 my $probes = starts('empty');
 sql($node, 'SELECT pg_sleep(1.5)');
