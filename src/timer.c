@@ -324,6 +324,9 @@ next_due(void)
 		return DT_NOEND;
 	LWLockAcquire(board->lock, LW_SHARED);
 	due = board_next_delayed(board);
+	/* A claim may have promoted all that were known: look who is next. */
+	if (ordered_set_needs_refill(&board->delayed))
+		due = Min(due, board->due_until);
 	entry = ordered_set_get(&board->timers, 0);
 	if (entry != NULL)
 		due = Min(due, entry->key.at);
