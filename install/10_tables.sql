@@ -35,9 +35,14 @@ CREATE TABLE dfsmr.pause (
 );
 COMMENT ON TABLE dfsmr.pause IS 'paused machines and nodes; an empty node means the whole machine';
 
--- Instances.  Columns of fixed width come first, to need no padding; what is
+-- Instances that are not finished.  With the change that finishes it an instance
+-- leaves this table, and that change carries what else is known of it: so finished
+-- work goes with the changelog, by emptying tables, and this one stays small.  Only
+-- those that finish and go on holding their key stay.
+--
+-- Columns of fixed width come first, to need no padding; what is
 -- usually null comes behind what is indexed, so that an update, which compares
--- the latter, finds it at a known place.  Nearly every row gets a second version:
+-- the latter, finds it at a known place.  Most rows get a second version:
 -- table and primary key have room for that, so it is near the first, which makes
 -- its record in the log short, and no page has to be cleaned or split for it.
 CREATE TABLE dfsmr.instance (
@@ -48,6 +53,8 @@ CREATE TABLE dfsmr.instance (
     failed_attempts integer NOT NULL,       -- claims of this visit that ran out
     deliveries      integer NOT NULL,       -- claims of this instance that have ended, or are held
     neg_priority    integer NOT NULL,       -- negated: keys of the ready order ascend
+    change_xid      xid8 NOT NULL DEFAULT '0',          -- the last change of it in the changelog, by its place there;
+    change_seq      bigint NOT NULL DEFAULT 0, -- of transaction 0 when it was restored
     kind            "char" NOT NULL,        -- of the node: t task, d timer, p parked, f final; h: a task that is
                                             -- handed out at most once, and is: nobody else is offered it
     retry           boolean NOT NULL,       -- counts as a retry: it ran out, or came out of a retry timer
@@ -91,16 +98,22 @@ CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WITH (deduplicate
 CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id) WITH (deduplicate_items = off)
     WHERE kind IN ('d', 'p', 'h') AND ready_at IS NOT NULL;
 COMMENT ON TABLE dfsmr.instance IS
-    'instances: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
+    'instances that are not finished: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
 
 -- The changelog: a ring of members, of which one is written.  Forgetting is
 -- emptying the oldest as a whole, which leaves nothing for vacuum.
+--
+-- The changes of an instance are a chain: its row names the last, and each names
+-- the one before, by the place (xid, seq).  So they need no index of their own.
+-- Claims are not in the chain, since a claim writes no row.
 CREATE SEQUENCE dfsmr.change_seq;
 COMMENT ON SEQUENCE dfsmr.change_seq IS 'numbers of changes; drawn while the row that changed is locked';
 CREATE TABLE dfsmr.change (
     seq         bigint NOT NULL,
     xid         xid8 NOT NULL,      -- top transaction that wrote it; 0: restored, older than all
     at          timestamptz NOT NULL,
+    prev_xid    xid8,               -- the instance's change before this one, if any
+    prev_seq    bigint,
     claimed_at  timestamptz,
     instance    uuid,
     version     integer,
@@ -117,13 +130,26 @@ CREATE TABLE dfsmr.change (
     role        text,
     note        text,
     node_params jsonb,
-    data        jsonb
+    data        jsonb,
+    outcome     text COLLATE "C",   -- this change finished the instance: success or failure
+    -- And the instance left its table; what else it was:
+    finished_at timestamptz,
+    started_at  timestamptz,
+    deliveries  integer,
+    priority    integer,
+    parent      uuid,
+    lane        text COLLATE "C",
+    last_note   text,
+    params      jsonb,              -- not NULL when it left
+    last_node_params jsonb,
+    last_data   jsonb
 ) PARTITION BY LIST (member);
 -- Numbers come from the sequence: nothing has to be checked for uniqueness.
 CREATE INDEX change_position ON dfsmr.change (xid, seq) WITH (deduplicate_items = off);
--- Not partial: nearly all changes have an instance, and a predicate would be
--- compiled and judged in every transition.
-CREATE INDEX change_instance ON dfsmr.change (instance, seq) WITH (deduplicate_items = off);
+-- What is looked for by its instance: the end of a chain that no row names any
+-- more, and what is in no chain.
+CREATE INDEX change_instance ON dfsmr.change (instance, seq) WITH (deduplicate_items = off)
+    WHERE outcome IS NOT NULL OR kind = 'claim' OR instance IS NULL;
 CREATE TABLE dfsmr.change_0 PARTITION OF dfsmr.change FOR VALUES IN (0);
 CREATE TABLE dfsmr.change_1 PARTITION OF dfsmr.change FOR VALUES IN (1);
 CREATE TABLE dfsmr.change_2 PARTITION OF dfsmr.change FOR VALUES IN (2);

@@ -29,7 +29,8 @@ CREATE FUNCTION dfsmr.node_durations()
 COMMENT ON FUNCTION dfsmr.node_durations() IS
     'past durations and timeouts of nodes; what the view node_stats is made of';
 
--- instances: one row each.  Leases come from the board.
+-- instances: one row each.  Leases come from the board; those that have finished
+-- and left the table come from the change that finished them.
 CREATE VIEW dfsmr.instances WITH (security_barrier) AS
     SELECT i.id AS instance,
            i.machine,
@@ -71,7 +72,14 @@ CREATE VIEW dfsmr.instances WITH (security_barrier) AS
               FROM dfsmr.pause AS p
              WHERE p.machine = i.machine AND p.node IN ('', i.node)
              LIMIT 1) AS p ON true
-     WHERE dfsmr.may_read(i.machine);
+     WHERE dfsmr.may_read(i.machine)
+    UNION ALL
+    SELECT c.instance, c.machine, c.version, c.key, c.lane, c.parent, c.node,
+           'finished', c.outcome, c.visit, 0, c.deliveries, 0, c.priority,
+           c.started_at, c.finished_at, NULL, c.finished_at, NULL, NULL, NULL,
+           c.params, c.last_node_params, c.last_data, c.last_note
+      FROM dfsmr.change AS c
+     WHERE c.outcome IS NOT NULL AND c.params IS NOT NULL AND dfsmr.may_read(c.machine);
 COMMENT ON VIEW dfsmr.instances IS 'where instances are: one row each, with who works on it';
 COMMENT ON COLUMN dfsmr.instances.state IS
     'ready, running (claimed; at most once also when nobody knows whether the holder lives), delayed, parked (waits for a signal), paused, finished';

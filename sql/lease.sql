@@ -112,10 +112,10 @@ DROP ROLE regress_dfsmr_clock;
 SELECT dfsmr.tick(now());
 DROP VIEW here;
 DROP PROCEDURE wait_for;
--- An id that is used again, once its finished instance was deleted, knows nothing
--- of its earlier life: neither hints nor recorded answers.
+-- An id that is used again, once its finished instance, which held its key, was
+-- deleted, knows nothing of its earlier life: neither hints nor recorded answers.
 SELECT dfsmr.tick(now());
-SELECT * FROM dfsmr.define('{"id": "twice", "nodes": {"t": {"start": true, "transitions": {"on": "u"}}, "u": {"transitions": {"ok": "e"}}, "e": {"final": true}}}');
+SELECT * FROM dfsmr.define('{"id": "twice", "key_reuse": "never", "nodes": {"t": {"start": true, "transitions": {"on": "u"}}, "u": {"transitions": {"ok": "e"}}, "e": {"final": true}}}');
 SELECT dfsmr.start('twice', id => '00000000-0000-0000-0000-00000000000c', key => 'c');
 SELECT visit, attempt FROM dfsmr.ready('w', 'twice');
 SELECT node FROM dfsmr.transition('00000000-0000-0000-0000-00000000000c', 'on', '{}', 1, 'w', 1);
@@ -126,7 +126,7 @@ SELECT dfsmr.start('twice', id => '00000000-0000-0000-0000-00000000000c', key =>
 SELECT instance, visit, attempt FROM dfsmr.ready('w', 'twice', max => 3);
 SELECT node FROM dfsmr.transition('00000000-0000-0000-0000-00000000000c', 'on', '{}', 1, 'w', 1);
 SELECT node FROM dfsmr.transition('00000000-0000-0000-0000-00000000000c', 'ok', '{}', 2, 'w', 1);
-SELECT dfsmr.start('twice', id => '00000000-0000-0000-0000-00000000000d');
+SELECT dfsmr.start('twice', id => '00000000-0000-0000-0000-00000000000d', key => 'd');
 SELECT dfsmr.abort('00000000-0000-0000-0000-00000000000d');
 DELETE FROM dfsmr.instance WHERE machine = 'twice';
 SELECT dfsmr.start('twice', id => '00000000-0000-0000-0000-00000000000c');

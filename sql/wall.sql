@@ -27,7 +27,7 @@ CREATE FUNCTION wall_insert(columns jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO dfsmr.instance
     SELECT * FROM jsonb_populate_record(NULL::dfsmr.instance, jsonb_build_object(
         'machine', 'wall_door', 'version', 1, 'node', 'closed', 'kind', 't', 'visit', 1,
-        'attempt', 0, 'failed_attempts', 0, 'deliveries', 0, 'neg_priority', -5,
+        'attempt', 0, 'failed_attempts', 0, 'deliveries', 0, 'neg_priority', -5, 'change_xid', '77', 'change_seq', 0,
         'retry', false, 'delayed', false, 'key_held', false, 'own_priority', false,
         'ready_at', 'infinity', 'entered_at', '2020-01-01', 'started_at', '2020-01-01',
         'params', '{}'::jsonb, 'node_params', '{}'::jsonb, 'data', '{}'::jsonb) || columns)
@@ -207,6 +207,7 @@ DROP TABLE wall_else;
 -- been everywhere, written again by SQL as they are.
 SELECT version FROM dfsmr.define($$
 id: wall_api
+key_reuse: never
 nodes:
   work:  {start: true, priority: 2, transitions: {ok: done, error: rest, ask: gate, hurry: brief}}
   brief: {timeout: 1ms, transitions: {ok: done}}

@@ -107,7 +107,8 @@ recall(Board *board)
 
 	if (left == 0)
 		return;
-	change_scan_begin(&scan, NULL, BackwardScanDirection, SnapshotSelf);
+	change_scan_open(&scan, SnapshotSelf);
+	change_scan_seek(&scan, NULL, BackwardScanDirection);
 	for (int i = 0; i < RECALL_MAX && left > 0 && (slot = change_scan_next(&scan)) != NULL; i++)
 	{
 		char	   *machine = column_text(slot, CHANGE_COLUMN_MACHINE);
@@ -119,7 +120,7 @@ recall(Board *board)
 		left--;
 		recall_one(board, machine, slot);
 	}
-	change_scan_end(&scan);
+	change_scan_close(&scan);
 }
 
 static void

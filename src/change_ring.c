@@ -103,7 +103,22 @@ change_ring(void)
 	return &cached;
 }
 
-/* ------------------------------------------------------------ one instance */
+bool
+change_at(Relation rel, Relation index, IndexScanDesc *scan, ChangePlace place,
+		  Snapshot snapshot, TupleTableSlot *slot)
+{
+	ScanKeyData keys[2];
+
+	if (*scan == NULL)
+		*scan = index_beginscan(rel, index, snapshot, NULL, 2, 0);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ,
+				FullTransactionIdGetDatum(FullTransactionIdFromU64(place.xid)));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(place.seq));
+	index_rescan(*scan, keys, 2, NULL, 0);
+	return index_getnext_slot(*scan, ForwardScanDirection, slot);
+}
+
+/* ------------------------------------------------------------ by instance */
 
 /* Put a member's next row into its slot; empty at the end. */
 static void
@@ -114,25 +129,33 @@ advance(ChangeScan *scan, int member)
 }
 
 void
-change_scan_begin(ChangeScan *scan, const pg_uuid_t *instance,
-				  ScanDirection direction, Snapshot snapshot)
+change_scan_open(ChangeScan *scan, Snapshot snapshot)
 {
 	const ExtensionOids *oids = extension_oids_required();
-	ScanKeyData key;
 
-	scan->direction = direction;
-	scan->current = -1;
-	if (instance != NULL)
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(instance));
-	else
-		ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
-							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
 	for (int i = 0; i < CHANGE_MEMBERS; i++)
 	{
 		scan->rel[i] = table_open(oids->change_member[i], AccessShareLock);
 		scan->index[i] = index_open(oids->change_instance[i], AccessShareLock);
 		scan->slot[i] = table_slot_create(scan->rel[i], NULL);
 		scan->scan[i] = index_beginscan(scan->rel[i], scan->index[i], snapshot, NULL, 1, 0);
+	}
+}
+
+void
+change_scan_seek(ChangeScan *scan, const pg_uuid_t *instance, ScanDirection direction)
+{
+	ScanKeyData key;
+
+	scan->direction = direction;
+	scan->current = -1;
+	if (instance != NULL)
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(instance));
+	else
+		ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
+							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	for (int i = 0; i < CHANGE_MEMBERS; i++)
+	{
 		index_rescan(scan->scan[i], &key, 1, NULL, 0);
 		advance(scan, i);
 	}
@@ -167,7 +190,7 @@ change_scan_next(ChangeScan *scan)
 }
 
 void
-change_scan_end(ChangeScan *scan)
+change_scan_close(ChangeScan *scan)
 {
 	for (int i = 0; i < CHANGE_MEMBERS; i++)
 	{

@@ -17,6 +17,7 @@
 
 #include "access/genam.h"
 #include "access/relscan.h"
+#include "changelog.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -36,8 +37,16 @@ typedef struct ChangeRing
 extern const ChangeRing *change_ring(void);
 
 /*
- * The changes of one instance, or with NULL those that have none, over all
- * members, in the order of their numbers or against it, as the snapshot sees them.
+ * The change at a place in one member, in the slot, if the snapshot sees one there.
+ * *scan is NULL at first, and the caller's to end.
+ */
+extern bool change_at(Relation rel, Relation index, IndexScanDesc *scan, ChangePlace place,
+					  Snapshot snapshot, TupleTableSlot *slot);
+
+/*
+ * The changes that are found by their instance (10_tables.sql says which), or with
+ * NULL those that have none, over all members, in the order of their numbers or
+ * against it, as the snapshot sees them.
  */
 typedef struct ChangeScan
 {
@@ -49,12 +58,15 @@ typedef struct ChangeScan
 	int			current;		/* the member whose row was returned last, or -1 */
 } ChangeScan;
 
-extern void change_scan_begin(ChangeScan *scan, const pg_uuid_t *instance,
-							  ScanDirection direction, Snapshot snapshot);
+extern void change_scan_open(ChangeScan *scan, Snapshot snapshot);
+
+/* Begin, or begin anew. */
+extern void change_scan_seek(ChangeScan *scan, const pg_uuid_t *instance,
+							 ScanDirection direction);
 
 /* The next row, valid until the next call; NULL at the end. */
 extern TupleTableSlot *change_scan_next(ChangeScan *scan);
 
-extern void change_scan_end(ChangeScan *scan);
+extern void change_scan_close(ChangeScan *scan);
 
 #endif							/* DFSMR_CHANGE_RING_H */

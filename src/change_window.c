@@ -31,6 +31,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "change_columns.h"
+#include "change_ring.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -98,18 +99,10 @@ TupleTableSlot *
 change_reader_fetch(ChangeReader *reader, const ChangeKey *key)
 {
 	struct MemberReader *member = &reader->members[key->member];
-	ScanKeyData equal[2];
+	ChangePlace place = {.xid = key->xid, .seq = key->seq};
 
-	if (fetch_by_place(reader, key))
-		return reader->slot;
-	if (member->rows == NULL)
-		member->rows = index_beginscan(member->rel, member->index, SnapshotSelf, NULL, 2, 0);
-	ScanKeyInit(&equal[0], KEY_XID, BTEqualStrategyNumber, F_XID8EQ,
-				FullTransactionIdGetDatum(FullTransactionIdFromU64(key->xid)));
-	ScanKeyInit(&equal[1], KEY_SEQ, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(key->seq));
-	index_rescan(member->rows, equal, 2, NULL, 0);
-	if (index_getnext_slot(member->rows, ForwardScanDirection, reader->slot))
+	if (fetch_by_place(reader, key) ||
+		change_at(member->rel, member->index, &member->rows, place, SnapshotSelf, reader->slot))
 		return reader->slot;
 	return NULL;
 }

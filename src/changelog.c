@@ -22,6 +22,7 @@
 #include "change_ring.h"
 #include "commands/sequence.h"
 #include "index_writer.h"
+#include "instance.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -31,8 +32,12 @@
 /* Changes that are kept until they are written together. */
 #define MAX_KEPT 100
 
-/* None of the own indexes is partial. */
-#define ALL_INDEXES 0x3
+/* The extension's own indexes, in the order in which their OIDs are named. */
+enum OwnIndex
+{
+	INDEX_POSITION,
+	INDEX_INSTANCE
+};
 
 /* The table, opened for a run of changes. */
 struct ChangeWriter
@@ -48,6 +53,7 @@ struct ChangeWriter
 	int			nkept;
 	int			nslots;
 	TupleTableSlot *slots[MAX_KEPT];	/* made as they are needed */
+	uint32		entries[MAX_KEPT];	/* the indexes that each goes into */
 };
 
 static const char *const kind_names[] = {
@@ -82,8 +88,8 @@ change_writer_open(void)
 
 	writer->member = change_ring()->member;
 	writer->rel = table_open(oids->change_member[writer->member], RowExclusiveLock);
-	own[0] = oids->change_position[writer->member];
-	own[1] = oids->change_instance[writer->member];
+	own[INDEX_POSITION] = oids->change_position[writer->member];
+	own[INDEX_INSTANCE] = oids->change_instance[writer->member];
 	index_writer_open(&writer->indexes, writer->rel, own, lengthof(own));
 	writer->context = CurrentMemoryContext;
 	writer->scratch = AllocSetContextCreate(CurrentMemoryContext, "dfsmr change",
@@ -130,6 +136,44 @@ set_jsonb(TupleTableSlot *slot, int column, const Jsonb *value)
 	slot->tts_values[column] = PointerGetDatum(value);
 }
 
+/*
+ * Which indexes have an entry for the change: the predicates of
+ * install/10_tables.sql once more; sql/indexes.sql holds both together.
+ */
+static uint32
+index_entries(const Change *change)
+{
+	uint32		entries = 1u << INDEX_POSITION;
+
+	if (change->outcome != NULL || change->kind == CHANGE_CLAIM || change->instance == NULL)
+		entries |= 1u << INDEX_INSTANCE;
+	return entries;
+}
+
+static void
+set(TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_isnull[column] = false;
+	slot->tts_values[column] = value;
+}
+
+/* What is kept of an instance that leaves its table, beside the change itself. */
+static void
+fill_left(TupleTableSlot *slot, const InstanceRow *row)
+{
+	set(slot, CHANGE_COLUMN_FINISHED_AT, TimestampTzGetDatum(row->finished_at));
+	set(slot, CHANGE_COLUMN_STARTED_AT, TimestampTzGetDatum(row->started_at));
+	set(slot, CHANGE_COLUMN_DELIVERIES, Int32GetDatum(row->deliveries));
+	set(slot, CHANGE_COLUMN_PRIORITY, Int32GetDatum(-row->neg_priority));
+	if (row->has_parent)
+		set(slot, CHANGE_COLUMN_PARENT, UUIDPGetDatum(&row->parent));
+	set_text(slot, CHANGE_COLUMN_LANE, row->lane);
+	set_text(slot, CHANGE_COLUMN_LAST_NOTE, row->note);
+	set_jsonb(slot, CHANGE_COLUMN_PARAMS, row->params);
+	set_jsonb(slot, CHANGE_COLUMN_LAST_NODE_PARAMS, row->node_params);
+	set_jsonb(slot, CHANGE_COLUMN_LAST_DATA, row->data);
+}
+
 static void
 fill_slot(const ChangeWriter *writer, TupleTableSlot *slot, const Change *change, int64 seq)
 {
@@ -138,18 +182,20 @@ fill_slot(const ChangeWriter *writer, TupleTableSlot *slot, const Change *change
 	memset(slot->tts_isnull, true,
 		   slot->tts_tupleDescriptor->natts * sizeof(bool));
 
-	slot->tts_isnull[CHANGE_COLUMN_SEQ] = false;
-	slot->tts_values[CHANGE_COLUMN_SEQ] = Int64GetDatum(seq);
-	slot->tts_isnull[CHANGE_COLUMN_XID] = false;
-	slot->tts_values[CHANGE_COLUMN_XID] = FullTransactionIdGetDatum(writer->xid);
-	slot->tts_isnull[CHANGE_COLUMN_AT] = false;
-	slot->tts_values[CHANGE_COLUMN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	slot->tts_isnull[CHANGE_COLUMN_MEMBER] = false;
-	slot->tts_values[CHANGE_COLUMN_MEMBER] = Int16GetDatum(writer->member);
-	slot->tts_isnull[CHANGE_COLUMN_CLAIMED_AT] = (change->claimed_at == 0);
-	slot->tts_values[CHANGE_COLUMN_CLAIMED_AT] = TimestampTzGetDatum(change->claimed_at);
-	slot->tts_isnull[CHANGE_COLUMN_INSTANCE] = (change->instance == NULL);
-	slot->tts_values[CHANGE_COLUMN_INSTANCE] = PointerGetDatum(change->instance);
+	set(slot, CHANGE_COLUMN_SEQ, Int64GetDatum(seq));
+	set(slot, CHANGE_COLUMN_XID, FullTransactionIdGetDatum(writer->xid));
+	set(slot, CHANGE_COLUMN_AT, TimestampTzGetDatum(GetCurrentTimestamp()));
+	set(slot, CHANGE_COLUMN_MEMBER, Int16GetDatum(writer->member));
+	if (change->prev.seq != 0)
+	{
+		set(slot, CHANGE_COLUMN_PREV_XID,
+			FullTransactionIdGetDatum(FullTransactionIdFromU64(change->prev.xid)));
+		set(slot, CHANGE_COLUMN_PREV_SEQ, Int64GetDatum(change->prev.seq));
+	}
+	if (change->claimed_at != 0)
+		set(slot, CHANGE_COLUMN_CLAIMED_AT, TimestampTzGetDatum(change->claimed_at));
+	if (change->instance != NULL)
+		set(slot, CHANGE_COLUMN_INSTANCE, UUIDPGetDatum(change->instance));
 	set_number(slot, CHANGE_COLUMN_VERSION, change->version);
 	set_number(slot, CHANGE_COLUMN_VISIT, change->visit);
 	set_number(slot, CHANGE_COLUMN_ATTEMPT, change->attempt);
@@ -164,6 +210,9 @@ fill_slot(const ChangeWriter *writer, TupleTableSlot *slot, const Change *change
 	set_text(slot, CHANGE_COLUMN_NOTE, change->note);
 	set_jsonb(slot, CHANGE_COLUMN_NODE_PARAMS, change->node_params);
 	set_jsonb(slot, CHANGE_COLUMN_DATA, change->data);
+	set_text(slot, CHANGE_COLUMN_OUTCOME, change->outcome);
+	if (change->left != NULL)
+		fill_left(slot, change->left);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -183,12 +232,23 @@ next_slot(ChangeWriter *writer)
 	return writer->slots[writer->nkept++];
 }
 
+ChangePlace
+change_writer_number(ChangeWriter *writer)
+{
+	return (ChangePlace) {
+		.xid = U64FromFullTransactionId(writer->xid),
+		.seq = nextval_internal(writer->sequence, false)
+	};
+}
+
 int64
 change_writer_append(ChangeWriter *writer, const Change *change)
 {
 	MemoryContext caller;
 	TupleTableSlot *slot = next_slot(writer);
-	int64		seq = nextval_internal(writer->sequence, false);
+	int64		seq = change->seq != 0 ? change->seq : change_writer_number(writer).seq;
+
+	writer->entries[writer->nkept - 1] = index_entries(change);
 
 	caller = MemoryContextSwitchTo(writer->scratch);
 	fill_slot(writer, slot, change, seq);
@@ -213,7 +273,7 @@ change_writer_flush(ChangeWriter *writer)
 		table_multi_insert(writer->rel, writer->slots, writer->nkept, cid, 0, NULL);
 	for (int i = 0; i < writer->nkept; i++)
 	{
-		index_writer_insert(&writer->indexes, writer->slots[i], ALL_INDEXES, false);
+		index_writer_insert(&writer->indexes, writer->slots[i], writer->entries[i], false);
 		ExecClearTuple(writer->slots[i]);
 	}
 	MemoryContextSwitchTo(caller);

@@ -31,6 +31,15 @@ typedef enum ChangeKind
 	CHANGE_BREAKER
 } ChangeKind;
 
+/* Where a change is in the changelog; number 0: nowhere. */
+typedef struct ChangePlace
+{
+	uint64		xid;			/* the top transaction that wrote it; 0: restored */
+	int64		seq;
+} ChangePlace;
+
+struct InstanceRow;
+
 /* One change; a NULL pointer, and 0 for a number, is stored as NULL. */
 typedef struct Change
 {
@@ -49,12 +58,17 @@ typedef struct Change
 	Jsonb	   *node_params;
 	Jsonb	   *data;			/* what was handed in, not the merged data */
 	TimestampTz claimed_at;		/* 0: none */
+	int64		seq;			/* its number; 0: it is drawn when it is appended */
+	ChangePlace prev;			/* the change of the instance before it */
+	const char *outcome;		/* of the instance that this change finished */
+	const struct InstanceRow *left; /* ... which leaves the table with it */
 } Change;
 
 /*
  * Append to the changelog, in the caller's transaction, and have the scheduler
- * woken when that commits.  The number is drawn here, so the caller holds the
- * lock of the row that changed: that makes the order of numbers causal.  Goes
+ * woken when that commits.  The number is drawn here: by a caller that holds the
+ * lock of the row that changed, or that has read the version which it then writes
+ * over.  Either makes the order of numbers causal.  Goes
  * by the table's access method, past triggers and the rights of the caller,
  * which have been checked.  Returns the number.
  */
@@ -62,12 +76,14 @@ extern int64 changelog_write(const Change *change);
 
 /*
  * The same for a run of changes, with the table opened once.  They are numbered
- * when they are appended, and written together: when there are many, with
+ * when they are appended, unless change_writer_number() has given them their
+ * numbers before, and written together: when there are many, with
  * change_writer_flush(), or at the end.
  */
 typedef struct ChangeWriter ChangeWriter;
 
 extern ChangeWriter *change_writer_open(void);
+extern ChangePlace change_writer_number(ChangeWriter *writer);
 extern int64 change_writer_append(ChangeWriter *writer, const Change *change);
 extern void change_writer_flush(ChangeWriter *writer);
 extern void change_writer_close(ChangeWriter *writer);

@@ -8,12 +8,16 @@
 #include "dfsmr.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "change_chain.h"
+#include "change_columns.h"
 #include "change_cursor.h"
 #include "change_format.h"
 #include "change_ring.h"
 #include "change_window.h"
+#include "finished.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -22,6 +26,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
+#include "utils/xid8.h"
 
 PG_FUNCTION_INFO_V1(dfsmr_changes_since);
 PG_FUNCTION_INFO_V1(dfsmr_changes_cursor);
@@ -329,22 +335,104 @@ dfsmr_changes_cursor(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(change_cursor_text(&end)));
 }
 
-/* Does the instance exist, as far as the caller's snapshot can tell? */
+/* ---------------------------------------------------------------- history */
+
+/* The changes of one instance, as they are found. */
+typedef struct History
+{
+	TupleDesc	descriptor;
+	HeapTuple  *rows;			/* of the result */
+	int			n;
+	int			size;
+} History;
+
+/*
+ * Is the instance in its table, as far as the caller's snapshot can tell?  Then
+ * the place of its last change.
+ */
 static bool
-instance_exists(const pg_uuid_t *instance)
+last_change(const pg_uuid_t *instance, ChangePlace *last)
 {
 	const ExtensionOids *oids = extension_oids_required();
 	Relation	rel = table_open(oids->instance, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	bool		found;
+	HeapTuple	tuple;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(instance));
 	scan = systable_beginscan(rel, oids->instance_pkey, true, GetActiveSnapshot(), 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		TupleDesc	descriptor = RelationGetDescr(rel);
+		bool		isnull;
+
+		last->xid = U64FromFullTransactionId(DatumGetFullTransactionId(
+			heap_getattr(tuple, ANUM_CHANGE_XID, descriptor, &isnull)));
+		last->seq = DatumGetInt64(heap_getattr(tuple, ANUM_CHANGE_SEQ, descriptor, &isnull));
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	return HeapTupleIsValid(tuple);
+}
+
+/* Take the change in the slot, which the caller must be allowed to read. */
+static void
+take_change(History *history, TupleTableSlot *slot)
+{
+	Datum		values[CHANGE_NOUTPUTS];
+	bool		nulls[CHANGE_NOUTPUTS];
+
+	CHECK_FOR_INTERRUPTS();
+	change_output_row(slot, values, nulls);
+	if (history->n == 0)
+		privilege_require(TextDatumGetCString(slot->tts_values[CHANGE_COLUMN_MACHINE]),
+						  PRIVILEGE_READ);
+	if (history->n == history->size)
+	{
+		history->size *= 2;
+		history->rows = repalloc_huge(history->rows, history->size * sizeof(HeapTuple));
+	}
+	history->rows[history->n++] = heap_form_tuple(history->descriptor, values, nulls);
+}
+
+static void
+take_chain(History *history, const pg_uuid_t *instance, ChangePlace last)
+{
+	ChangeChain chain;
+	TupleTableSlot *slot;
+
+	change_chain_begin(&chain, instance, last, GetActiveSnapshot());
+	while ((slot = change_chain_next(&chain)) != NULL)
+		take_change(history, slot);
+	change_chain_end(&chain);
+}
+
+/* Claims are in no chain. */
+static void
+take_claims(History *history, ChangeScan *scan, const pg_uuid_t *instance)
+{
+	TupleTableSlot *slot;
+
+	change_scan_seek(scan, instance, BackwardScanDirection);
+	while ((slot = change_scan_next(scan)) != NULL)
+	{
+		bool		isnull;
+
+		(void) slot_getattr(slot, CHANGE_COLUMN_OUTCOME + 1, &isnull);
+		if (isnull)
+			take_change(history, slot);
+	}
+}
+
+static int
+compare_numbers(const void *a, const void *b, void *arg)
+{
+	bool		isnull;
+	int64		one = DatumGetInt64(heap_getattr(*(const HeapTuple *) a, 1, arg, &isnull));
+	int64		other = DatumGetInt64(heap_getattr(*(const HeapTuple *) b, 1, arg, &isnull));
+
+	return one < other ? -1 : one > other;
 }
 
 /*
@@ -357,35 +445,33 @@ Datum
 dfsmr_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	History		history = {.size = 64};
 	pg_uuid_t  *instance;
 	ChangeScan	scan;
-	TupleTableSlot *slot;
-	bool		any = false;
+	ChangePlace last;
+	bool		there;
 
 	require_argument(fcinfo, 0, "instance");
 	instance = PG_GETARG_UUID_P(0);
 	init_materialized_srf(fcinfo);
+	history.descriptor = rsinfo->setDesc;
+	history.rows = palloc(history.size * sizeof(HeapTuple));
 
-	change_scan_begin(&scan, instance, ForwardScanDirection, GetActiveSnapshot());
-	while ((slot = change_scan_next(&scan)) != NULL)
-	{
-		Datum		values[CHANGE_NOUTPUTS];
-		bool		nulls[CHANGE_NOUTPUTS];
+	change_scan_open(&scan, GetActiveSnapshot());
+	there = last_change(instance, &last);
+	if (!there)
+		last = finished_place(&scan, instance);
+	take_chain(&history, instance, last);
+	take_claims(&history, &scan, instance);
+	change_scan_close(&scan);
 
-		CHECK_FOR_INTERRUPTS();
-		change_output_row(slot, values, nulls);
-		if (!any)
-			privilege_require(TextDatumGetCString(slot->tts_values[CHANGE_COLUMN_MACHINE]),
-							  PRIVILEGE_READ);
-		any = true;
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	change_scan_end(&scan);
-
-	if (!any && !instance_exists(instance))
+	if (history.n == 0 && !there)
 		ereport(ERROR,
 				(errcode(DFSMR_UNKNOWN_INSTANCE),
 				 errmsg("instance %s does not exist",
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(instance))))));
+	qsort_arg(history.rows, history.n, sizeof(HeapTuple), compare_numbers, history.descriptor);
+	for (int i = 0; i < history.n; i++)
+		tuplestore_puttuple(rsinfo->setResult, history.rows[i]);
 	return (Datum) 0;
 }

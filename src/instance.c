@@ -13,6 +13,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "finished.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -22,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 void
 instance_table_open(InstanceTable *table, LOCKMODE lockmode)
@@ -37,6 +39,8 @@ instance_table_close(InstanceTable *table)
 {
 	if (table->changes != NULL)
 		change_writer_close(table->changes);
+	if (table->finished != NULL)
+		change_scan_close(table->finished);
 	if (table->write_slot != NULL)
 	{
 		index_writer_close(&table->indexes);
@@ -97,6 +101,9 @@ instance_read_slot(TupleTableSlot *slot, InstanceRow *row)
 	row->failed_attempts = DatumGetInt32(values[ANUM_FAILED_ATTEMPTS - 1]);
 	row->deliveries = DatumGetInt32(values[ANUM_DELIVERIES - 1]);
 	row->neg_priority = DatumGetInt32(values[ANUM_NEG_PRIORITY - 1]);
+	row->change.xid = U64FromFullTransactionId(
+		DatumGetFullTransactionId(values[ANUM_CHANGE_XID - 1]));
+	row->change.seq = DatumGetInt64(values[ANUM_CHANGE_SEQ - 1]);
 	row->held = DatumGetChar(values[ANUM_KIND - 1]) == KIND_HELD;
 	row->kind = row->held ? NODE_TASK : (NodeKind) DatumGetChar(values[ANUM_KIND - 1]);
 	row->held_by = read_text(slot, ANUM_HELD_BY);
@@ -178,6 +185,29 @@ instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hin
 	return found || instance_fetch(table, id, row);
 }
 
+/* The instance as its last change has it, if it has left the table. */
+static bool
+find_finished(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
+{
+	if (table->finished == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+		table->finished = palloc(sizeof(ChangeScan));
+		change_scan_open(table->finished, SnapshotSelf);
+		MemoryContextSwitchTo(caller);
+	}
+	/* It may have left by an earlier item of this very call. */
+	instance_flush_changes(table);
+	return finished_find(table->finished, id, row);
+}
+
+bool
+instance_find(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, InstanceRow *row)
+{
+	return instance_fetch_hinted(table, id, hint, row) || find_finished(table, id, row);
+}
+
 /* ---------------------------------------------------------------- writing */
 
 /* The extension's own indexes, in the order in which their OIDs are named. */
@@ -249,6 +279,14 @@ put_jsonb(TupleTableSlot *slot, int attribute, Jsonb *jsonb)
 }
 
 static void
+put_change(TupleTableSlot *slot, const InstanceRow *row)
+{
+	put(slot, ANUM_CHANGE_XID,
+		FullTransactionIdGetDatum(FullTransactionIdFromU64(row->change.xid)));
+	put(slot, ANUM_CHANGE_SEQ, Int64GetDatum(row->change.seq));
+}
+
+static void
 fill_slot(TupleTableSlot *slot, const InstanceRow *row)
 {
 	ExecClearTuple(slot);
@@ -260,6 +298,7 @@ fill_slot(TupleTableSlot *slot, const InstanceRow *row)
 	put(slot, ANUM_FAILED_ATTEMPTS, Int32GetDatum(row->failed_attempts));
 	put(slot, ANUM_DELIVERIES, Int32GetDatum(row->deliveries));
 	put(slot, ANUM_NEG_PRIORITY, Int32GetDatum(row->neg_priority));
+	put_change(slot, row);
 	put(slot, ANUM_KIND, CharGetDatum(row->held ? KIND_HELD : (char) row->kind));
 	put_text(slot, ANUM_HELD_BY, row->held_by);
 	if (row->held_since != 0)
@@ -291,12 +330,48 @@ fill_slot(TupleTableSlot *slot, const InstanceRow *row)
 	ExecStoreVirtualTuple(slot);
 }
 
+static ChangeWriter *
+change_writer(InstanceTable *table)
+{
+	if (table->changes == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(table->context);
+
+		table->changes = change_writer_open();
+		MemoryContextSwitchTo(caller);
+	}
+	return table->changes;
+}
+
+void
+instance_number_changes(InstanceTable *table, InstanceRow *row, Change *changes, int n)
+{
+	ChangeWriter *writer = change_writer(table);
+
+	for (int i = 0; i < n; i++)
+	{
+		changes[i].prev = row->change;
+		row->change = change_writer_number(writer);
+		changes[i].seq = row->change.seq;
+	}
+}
+
+/* The change that starts the row gets its number, which the row is to name. */
+static void
+number_start(InstanceTable *table, InstanceRow *row, Change *change)
+{
+	instance_number_changes(table, row, change, 1);
+	put_change(table->write_slot, row);
+}
+
 /*
  * Insert, but not beside a row with the same id or key: as INSERT … ON
- * CONFLICT does, by looking first, then inserting speculatively.
+ * CONFLICT does, by looking first, then inserting speculatively.  Who has left
+ * the table is looked for when nobody can put the id into it any more.
  */
 static bool
-insert_speculatively(InstanceTable *table, InstanceRow *existing)
+insert_speculatively(InstanceTable *table, InstanceRow *row, bool own_id, Change *change,
+					 InstanceRow *existing)
 {
 	TupleTableSlot *slot = table->write_slot;
 
@@ -306,6 +381,7 @@ insert_speculatively(InstanceTable *table, InstanceRow *existing)
 		ItemPointerData conflict;
 		uint32		token;
 		bool		lost = false;
+		bool		finished;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!exec_check_index_constraints_compat(table->indexes.target, slot, table->indexes.estate,
@@ -320,33 +396,36 @@ insert_speculatively(InstanceTable *table, InstanceRow *existing)
 			}
 			continue;
 		}
+		if (change->seq == 0)
+			number_start(table, row, change);
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(table->rel, slot, GetCurrentCommandId(true), 0,
 									   NULL, token);
 		list_free(exec_insert_index_tuples_compat(table->indexes.target, slot, table->indexes.estate,
 												  true, &lost, NIL));
-		table_tuple_complete_speculative(table->rel, slot, token, !lost);
+		finished = !lost && own_id && find_finished(table, &row->id, existing);
+		table_tuple_complete_speculative(table->rel, slot, token, !lost && !finished);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		if (!lost)
-			return true;
+			return !finished;
 	}
 }
 
 bool
-instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing)
+instance_insert(InstanceTable *table, InstanceRow *row, bool own_id, Change *change,
+				InstanceRow *existing)
 {
-	bool		speculative = existing != NULL;
-
 	prepare_writing(table);
 	fill_slot(table->write_slot, row);
 	table->write_slot->tts_tableOid = RelationGetRelid(table->rel);
-	if (speculative)
+	if (own_id || row->key_held)
 	{
-		if (!insert_speculatively(table, existing))
+		if (!insert_speculatively(table, row, own_id, change, existing))
 			return false;
 	}
 	else
 	{
+		number_start(table, row, change);
 		table_tuple_insert(table->rel, table->write_slot, GetCurrentCommandId(true), 0, NULL);
 		index_writer_insert(&table->indexes, table->write_slot, index_entries(row), false);
 	}
@@ -355,26 +434,13 @@ instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing)
 	return true;
 }
 
-InstanceUpdate
-instance_update(InstanceTable *table, InstanceRow *row, bool wait)
+static InstanceUpdate
+update_result(TM_Result result)
 {
-	TM_Result	result;
-	TM_FailureData failure;
-	LockTupleMode lockmode;
-	UpdateIndexes update_indexes;
-
-	prepare_writing(table);
-	/* What this very command wrote cannot be written over by it again. */
-	if (row->own_write)
-		CommandCounterIncrement();
-	fill_slot(table->write_slot, row);
-	result = table_tuple_update(table->rel, &row->tid, table->write_slot,
-								GetCurrentCommandId(true), SnapshotSelf, InvalidSnapshot,
-								wait, &failure, &lockmode, &update_indexes);
 	switch (result)
 	{
 		case TM_Ok:
-			break;
+			return INSTANCE_UPDATED;
 		case TM_Updated:
 		case TM_Deleted:
 			return INSTANCE_CHANGED;
@@ -384,6 +450,28 @@ instance_update(InstanceTable *table, InstanceRow *row, bool wait)
 		default:
 			elog(ERROR, "unexpected result %d of an update", (int) result);
 	}
+	return INSTANCE_CHANGED;	/* keep the compiler quiet */
+}
+
+InstanceUpdate
+instance_update(InstanceTable *table, InstanceRow *row, bool wait)
+{
+	InstanceUpdate result;
+	TM_FailureData failure;
+	LockTupleMode lockmode;
+	UpdateIndexes update_indexes;
+
+	prepare_writing(table);
+	/* What this very command wrote cannot be written over by it again. */
+	if (row->own_write)
+		CommandCounterIncrement();
+	fill_slot(table->write_slot, row);
+	result = update_result(table_tuple_update(table->rel, &row->tid, table->write_slot,
+											  GetCurrentCommandId(true), SnapshotSelf,
+											  InvalidSnapshot, wait, &failure, &lockmode,
+											  &update_indexes));
+	if (result != INSTANCE_UPDATED)
+		return result;
 
 	/*
 	 * The unique indexes are not checked: id never changes, and the key is only
@@ -397,6 +485,25 @@ instance_update(InstanceTable *table, InstanceRow *row, bool wait)
 	return INSTANCE_UPDATED;
 }
 
+InstanceUpdate
+instance_leave(InstanceTable *table, InstanceRow *row, bool wait)
+{
+	InstanceUpdate result;
+	TM_FailureData failure;
+
+	if (row->own_write)
+		CommandCounterIncrement();
+	result = update_result(table_tuple_delete(table->rel, &row->tid, GetCurrentCommandId(true),
+											  SnapshotSelf, InvalidSnapshot, wait, &failure,
+											  false));
+	if (result == INSTANCE_UPDATED)
+	{
+		ItemPointerSetInvalid(&row->tid);
+		row->own_write = true;
+	}
+	return result;
+}
+
 void
 instance_let_go(InstanceRow *row)
 {
@@ -408,15 +515,8 @@ instance_let_go(InstanceRow *row)
 void
 instance_append_changes(InstanceTable *table, const Change *changes, int n)
 {
-	if (table->changes == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(table->context);
-
-		table->changes = change_writer_open();
-		MemoryContextSwitchTo(caller);
-	}
 	for (int i = 0; i < n; i++)
-		change_writer_append(table->changes, &changes[i]);
+		change_writer_append(change_writer(table), &changes[i]);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "dfsmr.h"
 
 #include "access/tableam.h"
+#include "change_ring.h"
 #include "changelog.h"
 #include "index_writer.h"
 #include "machine.h"
@@ -33,6 +34,8 @@ enum InstanceAttribute
 	ANUM_FAILED_ATTEMPTS,
 	ANUM_DELIVERIES,
 	ANUM_NEG_PRIORITY,
+	ANUM_CHANGE_XID,
+	ANUM_CHANGE_SEQ,
 	ANUM_KIND,
 	ANUM_RETRY,
 	ANUM_DELAYED,
@@ -73,7 +76,7 @@ enum InstanceAttribute
  */
 typedef struct InstanceRow
 {
-	ItemPointerData tid;
+	ItemPointerData tid;		/* invalid: it has left the table */
 	bool		own_write;		/* this version is this transaction's own */
 	pg_uuid_t	id;
 	int			version;
@@ -82,6 +85,7 @@ typedef struct InstanceRow
 	int			failed_attempts;
 	int			deliveries;
 	int			neg_priority;
+	ChangePlace change;			/* the last change of it */
 	NodeKind	kind;
 	bool		held;			/* handed out at most once: the claim is in the row, */
 	const char *held_by;		/* ... by this client, */
@@ -127,6 +131,7 @@ typedef struct InstanceTable
 	TupleTableSlot *write_slot;
 	IndexWriter indexes;
 	ChangeWriter *changes;
+	ChangeScan *finished;		/* those that have left it */
 } InstanceTable;
 
 extern void instance_table_open(InstanceTable *table, LOCKMODE lockmode);
@@ -134,7 +139,7 @@ extern void instance_table_open(InstanceTable *table, LOCKMODE lockmode);
 /* Close it, and write the changes that are still kept. */
 extern void instance_table_close(InstanceTable *table);
 
-/* The latest version of the row, or false. */
+/* The latest version of the row, or false: also when it has left the table. */
 extern bool instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row);
 
 /*
@@ -144,14 +149,20 @@ extern bool instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRo
 extern bool instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id,
 								  ItemPointer hint, InstanceRow *row);
 
+/* The same, also when it has left the table: then by its last change. */
+extern bool instance_find(InstanceTable *table, const pg_uuid_t *id,
+						  ItemPointer hint, InstanceRow *row);
+
 /* Read the row that a scan has put into a slot. */
 extern void instance_read_slot(TupleTableSlot *slot, InstanceRow *row);
 
 /*
- * Insert a new row.  When another row has its id, or holds its key, nothing
- * is inserted, that row is returned in *existing and the result is false.
+ * Insert a new row, for which this change gets its number.  When another has its id, which is only looked for with
+ * own_id (one that was not made here), or holds its key, nothing is inserted, that
+ * one is returned in *existing and the result is false.
  */
-extern bool instance_insert(InstanceTable *table, InstanceRow *row, InstanceRow *existing);
+extern bool instance_insert(InstanceTable *table, InstanceRow *row, bool own_id,
+							Change *change, InstanceRow *existing);
 
 typedef enum InstanceUpdate
 {
@@ -167,13 +178,19 @@ typedef enum InstanceUpdate
  */
 extern InstanceUpdate instance_update(InstanceTable *table, InstanceRow *row, bool wait);
 
+/* The same, but the row leaves the table: its last change says what it was. */
+extern InstanceUpdate instance_leave(InstanceTable *table, InstanceRow *row, bool wait);
+
 /* The row's claim at most once, if it has one, is over. */
 extern void instance_let_go(InstanceRow *row);
 
 /*
- * Append changes of rows that were just written, which are still locked.
+ * Changes of a row: first they get their numbers, and a place in its chain, which
+ * the row then names; then the row is written; then they are appended.
  * instance_flush_changes(): all that were appended can be read now.
  */
+extern void instance_number_changes(InstanceTable *table, InstanceRow *row,
+									Change *changes, int n);
 extern void instance_append_changes(InstanceTable *table, const Change *changes, int n);
 extern void instance_flush_changes(InstanceTable *table);
 

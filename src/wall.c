@@ -30,6 +30,7 @@
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/uuid.h"
+#include "utils/xid8.h"
 #include "wall.h"
 #include "xact_notes.h"
 
@@ -294,6 +295,17 @@ check_move(const WallRow *old, const WallRow *new)
 				 errdetail("The visit goes up whenever the node changes, and never down.")));
 }
 
+/* A row that was not there before: its changes were restored, if it has any. */
+static HeapTuple
+with_restored_changes(HeapTuple tuple, TupleDesc descriptor)
+{
+	int			column = ANUM_CHANGE_XID;
+	Datum		value = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
+	bool		isnull = false;
+
+	return heap_modify_tuple_by_cols(tuple, descriptor, 1, &column, &value, &isnull);
+}
+
 /*
  * BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW on dfsmr.instance.  A finished
  * instance may be deleted; one that is not would take its worker's work along.
@@ -327,8 +339,7 @@ dfsmr_wall_instance(PG_FUNCTION_ARGS)
 		return PointerGetDatum(tuple);
 	}
 
-	if (update)
-		tuple = trigdata->tg_newtuple;
+	tuple = update ? trigdata->tg_newtuple : with_restored_changes(tuple, descriptor);
 	read_row(tuple, descriptor, &new);
 	/* The executor will say which column must not be NULL. */
 	if (!new.complete)

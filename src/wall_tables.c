@@ -111,19 +111,21 @@ change_trigger_data(FunctionCallInfo fcinfo)
  * BEFORE INSERT FOR EACH ROW on members of dfsmr.change: the row was restored.  The
  * transaction that wrote it means nothing here, so it becomes 0, older than
  * everything: no cursor of this installation waits for it and it is not
- * published again.
+ * published again.  The change before it was restored as well.
  */
 Datum
 dfsmr_wall_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = change_trigger_data(fcinfo);
-	int			column = CHANGE_COLUMN_XID + 1;
-	Datum		value = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
-	bool		isnull = false;
+	TupleDesc	descriptor = RelationGetDescr(trigdata->tg_relation);
+	int			columns[2] = {CHANGE_COLUMN_XID + 1, CHANGE_COLUMN_PREV_XID + 1};
+	Datum		restored = FullTransactionIdGetDatum(FullTransactionIdFromU64(0));
+	Datum		values[2] = {restored, restored};
+	bool		nulls[2] = {false};
 
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_trigtuple,
-													 RelationGetDescr(trigdata->tg_relation),
-													 1, &column, &value, &isnull));
+	(void) heap_getattr(trigdata->tg_trigtuple, CHANGE_COLUMN_PREV_SEQ + 1, descriptor, &nulls[1]);
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_trigtuple, descriptor,
+													 2, columns, values, nulls));
 }
 
 /*

@@ -155,7 +155,7 @@ int_argument(FunctionCallInfo fcinfo, int argno, int fallback)
 void
 fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, InstanceRow *row)
 {
-	if (!instance_fetch_hinted(table, id, hint, row))
+	if (!instance_find(table, id, hint, row))
 		raise_refusal(refusal_unknown_instance(id));
 }
 

@@ -106,7 +106,7 @@ judge_other_visit(Board *board, const Completion *said, const InstanceRow *row,
 	RecordedAnswer recorded;
 
 	if (said->visit < row->visit && said->client != NULL && said->attempt != 0 &&
-		recorded_answer(said->instance, said->visit, said->transition,
+		recorded_answer(row, said->visit, said->transition,
 						said->client, said->attempt, &recorded))
 	{
 		answer->node = recorded.node;
@@ -159,7 +159,7 @@ complete(Board *board, InstanceTable *table, Completion *said, CompletionAnswer 
 		const MachineEdge *edge;
 		CompletionVerdict verdict;
 
-		if (!instance_fetch_hinted(table, said->instance, &said->hint, &row))
+		if (!instance_find(table, said->instance, &said->hint, &row))
 			return refuse(answer, refusal_unknown_instance(said->instance));
 		ItemPointerSetInvalid(&said->hint);
 		/* An earlier change of this very call may be what is repeated. */

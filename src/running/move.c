@@ -4,9 +4,12 @@
  *	  Taking an instance from one node into another.
  *
  * A move changes the row in memory first, follows on_max_visits and
- * on_max_elapsed as far as they lead, writes the row once, then the changes --
- * whose numbers are drawn while the row is locked -- and notes all of it for the
- * board.
+ * on_max_elapsed as far as they lead, draws the numbers of the changes, writes the
+ * row once, then the changes, and notes all of it for the board.  The row is written
+ * over the version that was read before the numbers were drawn, or not at all: so
+ * what came before has lower numbers.
+ *
+ * Who is finished, and does not hold its key any longer, leaves the table.
  *
  *-------------------------------------------------------------------------
  */
@@ -237,11 +240,20 @@ static InstanceUpdate
 write_journey(InstanceTable *table, InstanceRow *row, const RowImage *before,
 			  Journey *journey, int ended_attempt, const Move *move)
 {
-	InstanceUpdate result = instance_update(table, row, !move->no_wait);
+	Change	   *last = &journey->changes[journey->n - 1];
+	bool		leaves = row->kind == NODE_FINAL && !row->key_held;
+	InstanceUpdate result;
 	RowImage	after;
 
+	instance_number_changes(table, row, journey->changes, journey->n);
+	if (leaves)
+		result = instance_leave(table, row, !move->no_wait);
+	else
+		result = instance_update(table, row, !move->no_wait);
 	if (result != INSTANCE_UPDATED)
 		return result;
+	last->outcome = row->outcome;
+	last->left = leaves ? row : NULL;
 	instance_append_changes(table, journey->changes, journey->n);
 	after = instance_image(row);
 	if (move->completes != 0)

@@ -9,8 +9,9 @@
 
 #include "running/recorded_answer.h"
 
+#include "change_chain.h"
 #include "change_columns.h"
-#include "change_ring.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
@@ -63,26 +64,26 @@ is_completion(TupleTableSlot *slot, int visit, const char *transition,
 }
 
 /*
- * Backwards from the latest change, and not past the start: an id may have had
- * an earlier life.  Moves that max_visits added come after the completion in
+ * Backwards from the latest change.  Moves that max_visits added come after the completion in
  * its transaction, and the last of them is what was answered.
  */
 bool
-recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
+recorded_answer(const InstanceRow *row, int visit, const char *transition,
 				const char *client, int attempt, RecordedAnswer *answer)
 {
-	ChangeScan	scan;
+	ChangeChain chain;
 	TupleTableSlot *slot;
 	uint64		automatic_xid = 0;	/* of the run of automatic moves just passed */
 	bool		found = false;
 
-	change_scan_begin(&scan, instance, BackwardScanDirection, SnapshotSelf);
-	while (!found && (slot = change_scan_next(&scan)) != NULL)
+	change_chain_begin(&chain, &row->id, row->change, SnapshotSelf);
+	while (!found && (slot = change_chain_next(&chain)) != NULL)
 	{
 		const char *kind = column_text(slot, CHANGE_COLUMN_KIND);
 		uint64		xid = column_xid(slot);
 
-		if (strcmp(kind, "start") == 0 || column_int(slot, CHANGE_COLUMN_VISIT) <= visit)
+		CHECK_FOR_INTERRUPTS();
+		if (column_int(slot, CHANGE_COLUMN_VISIT) <= visit)
 			break;
 		found = is_completion(slot, visit, transition, client, attempt);
 		if (strcmp(kind, "timer") == 0)
@@ -98,6 +99,6 @@ recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
 			automatic_xid = 0;
 		}
 	}
-	change_scan_end(&scan);
+	change_chain_end(&chain);
 	return found;
 }

@@ -8,7 +8,7 @@
 #ifndef DFSMR_RECORDED_ANSWER_H
 #define DFSMR_RECORDED_ANSWER_H
 
-#include "dfsmr.h"
+#include "instance.h"
 
 typedef struct RecordedAnswer
 {
@@ -22,7 +22,7 @@ typedef struct RecordedAnswer
  * Then the answer that it got.  Looked up in the changelog, so it is known for
  * as long as changes are kept.
  */
-extern bool recorded_answer(const pg_uuid_t *instance, int visit, const char *transition,
+extern bool recorded_answer(const InstanceRow *row, int visit, const char *transition,
 							const char *client, int attempt, RecordedAnswer *answer);
 
 #endif							/* DFSMR_RECORDED_ANSWER_H */

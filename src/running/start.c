@@ -150,11 +150,6 @@ start_instance(InstanceTable *table, const MachineInfo *info, const StartRequest
 
 	memset(answer, 0, sizeof(*answer));
 	build_row(request, info, &row);
-	/* Only an id or a key of the caller's can meet another row. */
-	if (!instance_insert(table, &row,
-						 row.key != NULL || request->own_id ? &existing : NULL))
-		return meet(&row, &existing, if_exists, answer);
-
 	change.machine = row.machine;
 	change.version = row.version;
 	change.instance = &row.id;
@@ -162,6 +157,8 @@ start_instance(InstanceTable *table, const MachineInfo *info, const StartRequest
 	change.visit = row.visit;
 	change.node = row.node;
 	change.data = request->data;
+	if (!instance_insert(table, &row, request->own_id, &change, &existing))
+		return meet(&row, &existing, if_exists, answer);
 	instance_append_changes(table, &change, 1);
 	after = instance_image(&row);
 	xact_note_write(NULL, &after, 0, 0);
