@@ -64,8 +64,10 @@ is_completion(TupleTableSlot *slot, int visit, const char *transition,
 }
 
 /*
- * Backwards from the latest change.  Moves that max_visits added come after the completion in
- * its transaction, and the last of them is what was answered.
+ * Backwards from the latest change.  Moves that max_visits added come after the
+ * completion in its transaction, and the last of them is what was answered.  (Which
+ * transaction a restored change was of is not known any more: then it is where the
+ * completion itself led to.)
  */
 bool
 recorded_answer(const InstanceRow *row, int visit, const char *transition,
@@ -79,25 +81,17 @@ recorded_answer(const InstanceRow *row, int visit, const char *transition,
 	change_chain_begin(&chain, &row->id, row->change, SnapshotSelf);
 	while (!found && (slot = change_chain_next(&chain)) != NULL)
 	{
-		const char *kind = column_text(slot, CHANGE_COLUMN_KIND);
 		uint64		xid = column_xid(slot);
+		bool		answered = xid != 0 && xid == automatic_xid;	/* later than this */
+		bool		automatic = strcmp(column_text(slot, CHANGE_COLUMN_KIND), "timer") == 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (column_int(slot, CHANGE_COLUMN_VISIT) <= visit)
 			break;
 		found = is_completion(slot, visit, transition, client, attempt);
-		if (strcmp(kind, "timer") == 0)
-		{
-			if (xid != automatic_xid)
-				take_answer(slot, answer);
-			automatic_xid = xid;
-		}
-		else
-		{
-			if (found && xid != automatic_xid)
-				take_answer(slot, answer);
-			automatic_xid = 0;
-		}
+		if (!answered && (automatic || found))
+			take_answer(slot, answer);
+		automatic_xid = automatic ? xid : 0;
 	}
 	change_chain_end(&chain);
 	return found;

@@ -28,6 +28,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 
 import psycopg
 from psycopg import errors
@@ -114,8 +115,12 @@ class Session(threading.Thread):
     def start_one(self):
         r = self.random
         key = f"k{r.randrange(30)}" if r.random() < 0.5 else None
-        (instance,), = self.call("SELECT dfsmr.start(%s, '{}', key => %s, if_exists => %s, priority => %s,"
-                                 " delay => %s)", r.choice(MACHINES), key,
+        number = r.randrange(60)
+        # An id that others use, too: of an instance that works, finishes, or is over.
+        own_id = uuid.UUID(int=SEED << 64 | number) if r.random() < 0.3 else None
+        machine = MACHINES[number % len(MACHINES)]
+        (instance,), = self.call("SELECT dfsmr.start(%s, '{}', %s, key => %s, if_exists => %s, priority => %s,"
+                                 " delay => %s)", machine, own_id, key,
                                  r.choice(["return", "skip"]), r.choice([None, None, 0, 7]),
                                  r.choice(["0", "0", "20ms"]))
         if instance is not None:
@@ -535,9 +540,12 @@ def check_audit(connection):
 
 def check_changelog(connection, followed):
     missing, = connection.execute("SELECT count(*) FROM unnest(%s::uuid[]) id"
-                                  " WHERE NOT EXISTS (SELECT FROM dfsmr.instance i WHERE i.id = id.id)",
+                                  " WHERE NOT EXISTS (SELECT FROM dfsmr.instances i WHERE i.instance = id.id)",
                                   (started,)).fetchone()
     check(missing == 0, f"{len(started)} instances that were started are there", f"{missing} are not")
+    double = connection.execute("SELECT instance, array_agg(state) FROM dfsmr.instances"
+                                " GROUP BY instance HAVING count(*) > 1").fetchall()
+    check(not double, "each of them once", f"{double[:3]}")
     twice = connection.execute(
         "SELECT instance, visit, count(*) FROM dfsmr.change"
         " WHERE kind IN ('start', 'transition', 'timer', 'signal', 'move', 'abort')"
@@ -545,10 +553,15 @@ def check_changelog(connection, followed):
         " GROUP BY 1, 2 HAVING count(*) > 1").fetchall()
     check(not twice, "no visit was entered twice", f"{twice[:3]}")
     gaps = connection.execute(
-        "SELECT i.id FROM dfsmr.instance i JOIN (SELECT instance, max(visit) AS visit,"
+        "SELECT i.instance FROM dfsmr.instances i JOIN (SELECT instance, max(visit) AS visit,"
         " count(DISTINCT visit) AS n FROM dfsmr.change WHERE instance IS NOT NULL GROUP BY 1) c"
-        " ON c.instance = i.id WHERE c.visit <> i.visit OR c.n <> i.visit").fetchall()
+        " USING (instance) WHERE c.visit <> i.visit OR c.n <> i.visit").fetchall()
     check(not gaps, "the changelog has every visit", f"{len(gaps)} instances differ")
+    broken = connection.execute(
+        "SELECT instance FROM (SELECT instance, count(*) AS n FROM dfsmr.change"
+        " WHERE instance IS NOT NULL GROUP BY 1) c"
+        " WHERE n <> (SELECT count(*) FROM dfsmr.history(c.instance))").fetchall()
+    check(not broken, "every instance has its whole history", f"{len(broken)} have not: {broken[:3]}")
     logged = {(str(i), v) for i, v in connection.execute(
         "SELECT instance, visit - 1 FROM dfsmr.change WHERE kind = 'transition'").fetchall()}
     lost = [a for a in acknowledged if a not in logged]

@@ -18,8 +18,10 @@ use Test::More;
 # mean nothing in another database; nor do OIDs of roles in another cluster.
 my %parts = (
 	machines => 'SELECT m::text FROM dfsmr.machine_version AS m',
-	instances => 'SELECT i::text FROM dfsmr.instance AS i',
-	changes => q(SELECT (to_jsonb(c) - 'xid')::text FROM dfsmr.change AS c),
+	instances => q(SELECT (to_jsonb(i) - 'change_xid')::text FROM dfsmr.instance AS i),
+	finished => q(SELECT i::text FROM dfsmr.instances AS i WHERE i.state = 'finished'),
+	changes => q(SELECT (to_jsonb(c) - 'xid' - 'prev_xid')::text FROM dfsmr.change AS c),
+	histories => q(SELECT h::text FROM dfsmr.instances AS i, dfsmr.history(i.instance) AS h),
 	pauses => 'SELECT p::text FROM dfsmr.pause AS p',
 	privileges =>
 	  q(SELECT (to_jsonb(p) - 'role')::text FROM dfsmr.privilege AS p),
@@ -130,7 +132,9 @@ $node->command_ok(
 sql($node, q{
 	DELETE FROM dfsmr.privilege WHERE role_name = 'dump_gone'});
 my $expected = contents($node, 'postgres');
-like($expected->{instances}, qr/^41 rows/, 'there are instances');
+like($expected->{instances}, qr/^37 rows/, 'there are instances');
+like($expected->{finished}, qr/^4 rows/, 'there are some that have finished');
+like($expected->{histories}, qr/^\d\d+ rows/, 'they have a history');
 like($expected->{changes}, qr/^\d\d+ rows/, 'there are changes');
 
 # ------------------------------------------------------------ plain, running server
@@ -167,6 +171,20 @@ is( sql($node, q{SET ROLE dump_gone; SELECT has_schema_privilege('dfsmr', 'USAGE
 	'f',
 	'the new role of an old name has nothing');
 
+# The chain of changes goes on where it was: what is said again is known, and new
+# changes come behind the old ones.
+is( sql($node, q{
+		SELECT count(*) FROM dfsmr.change AS c WHERE c.prev_seq IS NOT NULL AND c.prev_xid <> '0'}, db => 'plain'),
+	'0',
+	'restored chains name restored changes');
+is( sql($node, q{
+		SELECT string_agg(DISTINCT t.node, ' ')
+		FROM dfsmr.change AS c,
+			dfsmr.transition(c.instance, c.transition, '{}', c.visit - 1, c.client, c.attempt) AS t
+		WHERE c.kind = 'transition' AND c.outcome IS NOT NULL AND c.client IS NOT NULL}, db => 'plain'),
+	'success',
+	'a completion from before the dump that is said again has its answer');
+
 # What was restored goes on: due tasks in order, delayed and waiting ones not.
 my $ready = q{
 	SELECT count(*) FROM dfsmr.instances WHERE machine = 'dump_crawl' AND state = 'ready'};
@@ -178,6 +196,13 @@ is( sql($node, q{
 		db => 'plain'),
 	$due,
 	'all of them are claimed and completed');
+is( sql($node, q{
+		SELECT bool_and(h.n = c.n AND h.n > 1)
+		FROM (SELECT instance, count(*) AS n FROM dfsmr.change WHERE instance IN
+				(SELECT instance FROM dfsmr.change WHERE xid <> '0') GROUP BY 1) AS c,
+			LATERAL (SELECT count(*) AS n FROM dfsmr.history(c.instance)) AS h}, db => 'plain'),
+	't',
+	'with a history that goes back behind the restore');
 is( sql($node, q{
 		SELECT count(*) FROM dfsmr.signal('dump_crawl', (SELECT key FROM dfsmr.instances
 			WHERE state = 'parked' ORDER BY key LIMIT 1), 'accept')},
@@ -278,7 +303,7 @@ $node->command_ok(
 	],
 	'restored when they have run out');
 wait_until { sql($node, $fired, db => 'timers') eq '20' } 'they fire there';
-is( sql($node, q{SELECT count(*) FROM dfsmr.instance
+is( sql($node, q{SELECT count(*) FROM dfsmr.instances
 		WHERE machine = 'dump_short' AND node = 'done' AND visit = 2}, db => 'timers'),
 	'20',
 	'each one once');
