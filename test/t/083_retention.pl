@@ -193,6 +193,31 @@ is( sql($node, q{SELECT string_agg(coalesce(key, kind), ' ' ORDER BY seq) FROM d
 		db => 'copy'),
 	"$before copied", 'all of it is read from the beginning');
 
+# Finished instances are kept as long as the change that finished them; then their
+# ids are free again.
+define($node, <<'YAML');
+id: brief
+nodes:
+  a: {start: true, transitions: {ok: z}}
+  z: {final: true}
+YAML
+my $brief = '00000000-0000-7000-8000-00000000000f';
+my $finished = "SELECT count(*) FROM dfsmr.instances WHERE instance = '$brief' AND state = 'finished'";
+my $restart = "SELECT dfsmr.start('brief', id => '$brief')";
+sql($node, $restart);
+turn();
+sql($node, "SELECT * FROM dfsmr.transition('$brief', 'ok')");
+is(sql($node, "SELECT count(*) FROM dfsmr.instance WHERE id = '$brief'"), '0', 'it has left its table');
+turn() for 1 .. 7;
+is(sql($node, $finished), '1', 'a finished instance is there for as long as changes are kept');
+is( sql($node, "SELECT string_agg(kind, ' ') FROM dfsmr.history('$brief')"),
+	'transition', 'the change that finished it, when the earlier one has been forgotten');
+is(sqlstate($node, $restart), 'SM008', 'and its id is taken');
+turn();
+is(sql($node, $finished), '0', 'then it is forgotten');
+is(sqlstate($node, "SELECT * FROM dfsmr.history('$brief')"), 'SM002', '... for everybody');
+is(sql($node, $restart), $brief, 'and its id is free');
+
 # For ever.
 sql($node, "ALTER SYSTEM SET dfsmr.change_retention = 0");
 $node->reload;
