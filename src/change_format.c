@@ -17,26 +17,30 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+#define OUTPUT(name, column) {#name, ",\"" #name "\":", column}
+
 const ChangeOutput change_outputs[CHANGE_NOUTPUTS] = {
-	{"seq", CHANGE_COLUMN_SEQ},
-	{"at", CHANGE_COLUMN_AT},
-	{"kind", CHANGE_COLUMN_KIND},
-	{"machine", CHANGE_COLUMN_MACHINE},
-	{"version", CHANGE_COLUMN_VERSION},
-	{"instance", CHANGE_COLUMN_INSTANCE},
-	{"key", CHANGE_COLUMN_KEY},
-	{"visit", CHANGE_COLUMN_VISIT},
-	{"attempt", CHANGE_COLUMN_ATTEMPT},
-	{"prev_node", CHANGE_COLUMN_PREV_NODE},
-	{"transition", CHANGE_COLUMN_TRANSITION},
-	{"node", CHANGE_COLUMN_NODE},
-	{"client", CHANGE_COLUMN_CLIENT},
-	{"role", CHANGE_COLUMN_ROLE},
-	{"note", CHANGE_COLUMN_NOTE},
-	{"node_params", CHANGE_COLUMN_NODE_PARAMS},
-	{"data", CHANGE_COLUMN_DATA},
-	{"claimed_at", CHANGE_COLUMN_CLAIMED_AT},
+	OUTPUT(seq, CHANGE_COLUMN_SEQ),
+	OUTPUT(at, CHANGE_COLUMN_AT),
+	OUTPUT(kind, CHANGE_COLUMN_KIND),
+	OUTPUT(machine, CHANGE_COLUMN_MACHINE),
+	OUTPUT(version, CHANGE_COLUMN_VERSION),
+	OUTPUT(instance, CHANGE_COLUMN_INSTANCE),
+	OUTPUT(key, CHANGE_COLUMN_KEY),
+	OUTPUT(visit, CHANGE_COLUMN_VISIT),
+	OUTPUT(attempt, CHANGE_COLUMN_ATTEMPT),
+	OUTPUT(prev_node, CHANGE_COLUMN_PREV_NODE),
+	OUTPUT(transition, CHANGE_COLUMN_TRANSITION),
+	OUTPUT(node, CHANGE_COLUMN_NODE),
+	OUTPUT(client, CHANGE_COLUMN_CLIENT),
+	OUTPUT(role, CHANGE_COLUMN_ROLE),
+	OUTPUT(note, CHANGE_COLUMN_NOTE),
+	OUTPUT(node_params, CHANGE_COLUMN_NODE_PARAMS),
+	OUTPUT(data, CHANGE_COLUMN_DATA),
+	OUTPUT(claimed_at, CHANGE_COLUMN_CLAIMED_AT),
 };
+
+#undef OUTPUT
 
 /* What a payload may go without; those that come first are kept first. */
 static const ChangeColumn dispensable[] = {
@@ -60,12 +64,100 @@ static const ChangeColumn dispensable[] = {
 void
 change_output_row(TupleTableSlot *slot, Datum *values, bool *nulls)
 {
-	slot_getallattrs(slot);
+	slot_getsomeattrs(slot, CHANGE_COLUMN_DATA + 1);
 	for (int i = 0; i < CHANGE_NOUTPUTS; i++)
 	{
 		values[i] = slot->tts_values[change_outputs[i].column];
 		nulls[i] = slot->tts_isnull[change_outputs[i].column];
 	}
+}
+
+static void
+append_uuid(StringInfo json, const pg_uuid_t *uuid)
+{
+	static const char digits[] = "0123456789abcdef";
+	char		text[2 + 2 * UUID_LEN + 4];
+	char	   *p = text;
+
+	*p++ = '"';
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*p++ = '-';
+		*p++ = digits[uuid->data[i] >> 4];
+		*p++ = digits[uuid->data[i] & 0xf];
+	}
+	*p++ = '"';
+	appendBinaryStringInfo(json, text, p - text);
+}
+
+/*
+ * Most times are of the same second as the one before, and have the same text but
+ * for the fraction, which is what the server's function would write: without zeros
+ * at its end.
+ */
+static void
+append_time(StringInfo json, TimestampTz time)
+{
+	static TimestampTz second = DT_NOBEGIN;
+	static pg_tz *zone = NULL;
+	static char text[MAXDATELEN + 1];
+	static int	length = 0;		/* of the text up to the second */
+	int			fraction = time % USECS_PER_SEC;
+
+	/* Not those before 2000, whose remainder is negative, or without an end. */
+	if (time < 0 || TIMESTAMP_NOT_FINITE(time))
+	{
+		char		whole[MAXDATELEN + 1];
+
+		JsonEncodeDateTime(whole, TimestampTzGetDatum(time), TIMESTAMPTZOID, NULL);
+		appendStringInfo(json, "\"%s\"", whole);
+		return;
+	}
+	if (second != time - fraction || zone != session_timezone)
+	{
+		JsonEncodeDateTime(text, TimestampTzGetDatum(time - fraction), TIMESTAMPTZOID, NULL);
+		length = strcspn(text, "T");
+		length += strcspn(text + length, "+-");
+		second = time - fraction;
+		zone = session_timezone;
+	}
+	appendStringInfoChar(json, '"');
+	appendBinaryStringInfo(json, text, length);
+	if (fraction != 0)
+	{
+		char		digits[] = ".000000";
+		int			ndigits = 7;
+
+		for (int i = 6; i > 0; i--, fraction /= 10)
+			digits[i] = '0' + fraction % 10;
+		while (digits[ndigits - 1] == '0')
+			ndigits--;
+		appendBinaryStringInfo(json, digits, ndigits);
+	}
+	appendStringInfoString(json, text + length);
+	appendStringInfoChar(json, '"');
+}
+
+/* A text; most have nothing that would have to be escaped. */
+static void
+append_text(StringInfo json, Datum value)
+{
+	text	   *packed = DatumGetTextPP(value);
+	const char *data = VARDATA_ANY(packed);
+	int			length = VARSIZE_ANY_EXHDR(packed);
+
+	for (int i = 0; i < length; i++)
+	{
+		if ((unsigned char) data[i] < ' ' || data[i] == '"' || data[i] == '\\')
+		{
+			escape_json(json, text_to_cstring(packed));
+			return;
+		}
+	}
+	appendStringInfoChar(json, '"');
+	appendBinaryStringInfo(json, data, length);
+	appendStringInfoChar(json, '"');
 }
 
 /*
@@ -76,28 +168,21 @@ static bool
 append_value(StringInfo json, TupleTableSlot *slot, ChangeColumn column, int max)
 {
 	Datum		value = slot->tts_values[column];
-	char		buffer[MAXDATELEN + 1];
+	char		number[MAXINT8LEN + 1];
 
 	switch (TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid)
 	{
 		case INT4OID:
-			pg_ltoa(DatumGetInt32(value), buffer);
-			appendStringInfoString(json, buffer);
+			appendBinaryStringInfo(json, number, pg_ltoa(DatumGetInt32(value), number));
 			break;
 		case INT8OID:
-			pg_lltoa(DatumGetInt64(value), buffer);
-			appendStringInfoString(json, buffer);
+			appendBinaryStringInfo(json, number, pg_lltoa(DatumGetInt64(value), number));
 			break;
 		case TIMESTAMPTZOID:
-			JsonEncodeDateTime(buffer, value, TIMESTAMPTZOID, NULL);
-			appendStringInfoChar(json, '"');
-			appendStringInfoString(json, buffer);
-			appendStringInfoChar(json, '"');
+			append_time(json, DatumGetTimestampTz(value));
 			break;
 		case UUIDOID:
-			appendStringInfoChar(json, '"');
-			appendStringInfoString(json, DatumGetCString(DirectFunctionCall1(uuid_out, value)));
-			appendStringInfoChar(json, '"');
+			append_uuid(json, DatumGetUUIDP(value));
 			break;
 		case JSONBOID:
 			{
@@ -112,7 +197,7 @@ append_value(StringInfo json, TupleTableSlot *slot, ChangeColumn column, int max
 		case TEXTOID:
 			if (toast_raw_datum_size(value) > (Size) max + VARHDRSZ)
 				return false;
-			escape_json(json, TextDatumGetCString(value));
+			append_text(json, value);
 			break;
 		default:
 			elog(ERROR, "change column %d has an unexpected type", column);
@@ -132,9 +217,7 @@ append_member(StringInfo json, TupleTableSlot *slot, int output, int max)
 
 	if (slot->tts_isnull[column])
 		return true;
-	appendStringInfoString(json, ",\"");
-	appendStringInfoString(json, change_outputs[output].name);
-	appendStringInfoString(json, "\":");
+	appendStringInfoString(json, change_outputs[output].member);
 	if (append_value(json, slot, column, max))
 		return true;
 	json->len = start;
@@ -197,7 +280,7 @@ change_json(TupleTableSlot *slot, int max)
 	StringInfoData json;
 	int			total;
 
-	slot_getallattrs(slot);
+	slot_getsomeattrs(slot, CHANGE_COLUMN_DATA + 1);
 	initStringInfo(&json);
 	for (int i = 0; i < CHANGE_NOUTPUTS; i++)
 	{

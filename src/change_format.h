@@ -17,6 +17,7 @@
 typedef struct ChangeOutput
 {
 	const char *name;
+	const char *member;			/* the same as the beginning of a JSON member */
 	ChangeColumn column;
 } ChangeOutput;
 

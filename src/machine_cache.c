@@ -84,6 +84,7 @@ typedef struct CachedVersion
 
 static HTAB *infos = NULL;
 static HTAB *versions = NULL;
+static const CachedVersion *last_version = NULL;	/* that was asked for */
 
 static uint64 generation = 1;
 static uint64 seen_counter = 0;
@@ -529,6 +530,11 @@ machine_version(const char *name, int version)
 	const Machine *machine = NULL;
 	KeyScan		scan;
 
+	/* Mostly the same as the last time. */
+	if (oids != NULL && last_version != NULL && last_version->generation == generation &&
+		last_version->machine != NULL && last_version->key.version == version &&
+		strcmp(last_version->key.machine, name) == 0)
+		return last_version->machine;
 	if (oids != NULL && strlen(name) <= DFSMR_NAME_MAX)
 	{
 		memset(&key, 0, sizeof(key));
@@ -536,7 +542,10 @@ machine_version(const char *name, int version)
 		key.version = version;
 		cached = hash_search(versions, &key, HASH_FIND, NULL);
 		if (cached != NULL && cached->machine != NULL && cached->generation == generation)
+		{
+			last_version = cached;
 			return cached->machine;
+		}
 
 		scan_begin(&scan, oids->machine_version, oids->machine_version_pkey, name, &version);
 		if (scan_next(&scan))

@@ -127,8 +127,17 @@ static HTAB *names = NULL;
 const NodeName *
 node_name_intern(const char *machine, const char *node)
 {
+	/* The last few, since most transactions are about one or two nodes. */
+	static const NodeName *recent[4] = {NULL};
+	static unsigned int oldest = 0;
 	NodeName	name;
 
+	for (size_t i = 0; i < lengthof(recent); i++)
+	{
+		if (recent[i] != NULL && strcmp(recent[i]->node, node) == 0 &&
+			strcmp(recent[i]->machine, machine) == 0)
+			return recent[i];
+	}
 	if (names == NULL)
 	{
 		HASHCTL		ctl;
@@ -141,7 +150,9 @@ node_name_intern(const char *machine, const char *node)
 							HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
 	}
 	node_name_set(&name, machine, node);
-	return hash_search(names, &name, HASH_ENTER, NULL);
+	oldest = (oldest + 1) % lengthof(recent);
+	recent[oldest] = hash_search(names, &name, HASH_ENTER, NULL);
+	return recent[oldest];
 }
 
 /* Room for n more; allocated here so that callbacks need none. */
