@@ -33,40 +33,60 @@ def pinned(cluster, database):
         connection.execute("ROLLBACK")
 
 
-def first_and_last(b, db, script, minutes, pin):
-    """Calls per second in the first and in the last minute (quick: moments)."""
-    minute = b.scale(60, 1)
+# What a table takes up with its indexes, in megabytes.
+SIZES = """
+SELECT pg_total_relation_size('dfsmr.instance') / 1e6,
+       (SELECT sum(pg_total_relation_size('dfsmr.change_' || n)) FROM generate_series(0, 7) AS n) / 1e6"""
+
+
+def minutes_of(b, db, script, minutes, pin, sizes):
+    """Calls per second in each minute (quick: moments), and sizes after it."""
+    rates, grown = [], []
     with pinned(b.cluster, db) if pin else contextlib.nullcontext():
-        first = b.pgbench(db, script, 8, minute)
-        if minutes > 2:
-            b.pgbench(db, script, 8, minute * (minutes - 2))
-        return first, b.pgbench(db, script, 8, minute)
+        for _ in range(minutes):
+            rates.append(b.pgbench(db, script, 8, b.scale(60, 1)))
+            if sizes:
+                grown.append([float(size) for size in b.cluster.query(db, SIZES)[0]])
+    return rates, grown
+
+
+def size_rows(case, grown):
+    """How large the tables were on the way: the samples are the minutes."""
+    minutes = len(grown)
+    return [Row(f"{case}: {table} after minute {minutes}, against minute 1", "MB",
+                {f"minute {minutes}": [grown[-1][i]], "minute 1": [grown[0][i]],
+                 "all minutes": [sizes[i] for sizes in grown]}, against="minute 1")
+            for i, table in enumerate(("instances", "changelog"))]
 
 
 def rows_of(b, minutes, pin, bars):
     """One row per kind of load: how much of its first minute the last one is."""
     under = "under a pinned snapshot" if pin else "nothing pinned"
     rows = []
-    for case, machine, filling, script in (
+
+    def add(case, db, script, minutes, bar, sizes):
+        rates, grown = minutes_of(b, db, script, minutes, pin, sizes)
+        b.drop(db)
+        rows.append(Row(f"{case}, {under}: minute {minutes} against minute 1", "/s",
+                        {f"minute {minutes}": rates[-1:], "minute 1": rates[:1], "all minutes": rates},
+                        against="minute 1", bar=bar))
+        rows.extend(size_rows(f"{case}, {under}", grown) if sizes else [])
+
+    for (case, machine, filling, script), bar in zip((
             ("fresh instances", JOB, start_jobs_many(b.scale(1_000, 100)), FRESH),
-            ("100 instances that loop", FLIP, start_items("flip", 100), LOOP)):
+            ("100 instances that loop", FLIP, start_items("flip", 100), LOOP)), bars):
         db = b.database()
         b.define(db, machine)
         b.cluster.script(db, filling)
         b.settle(db)
-        rows.append((case, minutes, first_and_last(b, db, script, minutes, pin)))
-        b.drop(db)
+        add(case, db, script, minutes, bar, True)
     db = b.database("textbook", b.file("reference/queue.sql"), fill_queue(b.scale(1_000, 100)),
                     extension=False)
     b.settle(db)
     # It loses soon enough.
-    rows.append(("textbook queue, fresh jobs", 2, first_and_last(b, db, TEXTBOOK, 2, pin)))
-    b.drop(db)
-    return [Row(f"{case}, {under}: minute {m} against minute 1", "/s",
-                {f"minute {m}": [last], "minute 1": [first]}, ours=f"minute {m}",
-                against="minute 1", bar=bar)
-            for (case, m, (first, last)), bar in zip(rows, bars)]
+    add("textbook queue, fresh jobs", db, TEXTBOOK, 2, None, False)
+    return rows
 
 
 def measure(b):
-    return rows_of(b, b.scale(10, 2), True, (0.9, 0.9, None))
+    return rows_of(b, b.scale(10, 2), True, (0.9, 0.9))

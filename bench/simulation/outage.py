@@ -83,7 +83,7 @@ class Outage:
         row = {"seconds": round(time), **self.second}
         waiting, held = self.server.query(
             """SELECT count(*) FILTER (WHERE kind = 'd'), count(*) FILTER (WHERE kind = 't')
-               FROM dfsmr.instance WHERE kind <> 'f'""")[0]
+               FROM dfsmr.instance""")[0]
         row["waiting"] = waiting
         row["ready_or_called"] = held
         row["breaker"] = self.state() if self.breaker else ""
