@@ -33,6 +33,7 @@
 #include "change_columns.h"
 #include "change_ring.h"
 #include "miscadmin.h"
+#include "row_place.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -88,10 +89,7 @@ fetch_by_place(ChangeReader *reader, const ChangeKey *key)
 	ItemPointerData tid = key->tid;
 	bool		isnull;
 
-	if (ItemPointerGetBlockNumber(&tid) >= member->nblocks)
-		member->nblocks = RelationGetNumberOfBlocks(member->rel);
-	return ItemPointerGetBlockNumber(&tid) < member->nblocks &&
-		table_tuple_fetch_row_version(member->rel, &tid, SnapshotSelf, reader->slot) &&
+	return row_at_place(member->rel, &member->nblocks, &tid, reader->slot) &&
 		DatumGetInt64(slot_getattr(reader->slot, CHANGE_COLUMN_SEQ + 1, &isnull)) == key->seq;
 }
 

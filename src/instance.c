@@ -15,7 +15,7 @@
 #include "access/xact.h"
 #include "finished.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
+#include "row_place.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -153,24 +153,13 @@ instance_fetch(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
 	return found;
 }
 
-/* Is there such a block?  A table that is open does not shrink. */
-static bool
-block_exists(InstanceTable *table, BlockNumber block)
-{
-	if (block >= table->nblocks)
-		table->nblocks = RelationGetNumberOfBlocks(table->rel);
-	return block < table->nblocks;
-}
-
 bool
 instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint,
 					  InstanceRow *row)
 {
 	bool		found = false;
 
-	if (hint != NULL && ItemPointerIsValid(hint) &&
-		block_exists(table, ItemPointerGetBlockNumber(hint)) &&
-		table_tuple_fetch_row_version(table->rel, hint, SnapshotSelf, table->read_slot))
+	if (hint != NULL && row_at_place(table->rel, &table->nblocks, hint, table->read_slot))
 	{
 		bool		isnull;
 		Datum		there = slot_getattr(table->read_slot, ANUM_ID, &isnull);

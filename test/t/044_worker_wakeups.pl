@@ -81,4 +81,45 @@ sql($node, "SELECT count(*) FROM dfsmr.ready('w1', 'long')") for 1 .. 40;
 is(context_switches(), $switches, 'leases that run out later do not wake it');
 
 $node->stop;
+
+# More delayed tasks than the board has room for: when a claim has made all of them
+# ready that it knew, somebody has to look for the next.
+my $small = new_dfsmr_node('small',
+	conf => "dfsmr.audit_interval = 0\ndfsmr.timer_set_size = 4\nmax_prepared_transactions = 2");
+$small->start;
+sql($small, 'CREATE EXTENSION dfsmr');
+sql($small, q{SELECT dfsmr.define($$
+id: later
+nodes:
+  work: {start: true, timeout: 10m, transitions: {ok: done}}
+  done: {final: true}
+$$)});
+wait_until { scheduler_pid($small, 'postgres') } 'there is a scheduler';
+$node = $small;
+sql($small, "SELECT dfsmr.start('later', delay => CASE WHEN i <= 4 THEN interval '1 s' ELSE '2500 ms' END)
+	FROM generate_series(1, 8) AS i");
+wait_until
+{
+	sql($small, "SELECT count(*) FROM dfsmr.instances WHERE ready_at <= dfsmr.board_time()") == 4
+}
+'the first are due';
+is(sql($small, "SELECT count(*) FROM dfsmr.ready('w', 'later', max => 8)"), 4, 'a claim takes them');
+is( sql($small, "SELECT count(*) FROM dfsmr.ready('w', 'later', wait => '5s')"),
+	1,
+	'and who waits is woken for the next, of which the board did not know');
+
+# What is prepared is published when it commits, whoever slept meanwhile.
+my $listener = session($small);
+$listener->query('LISTEN dfsmr');
+sql($small, "BEGIN; SELECT dfsmr.start('later', key => 'prepared'); PREPARE TRANSACTION 'p'");
+sql($small, "SELECT dfsmr.start('later', key => 'meanwhile')");
+my $heard = '';
+wait_until { ($heard .= $listener->query('SELECT 1')) =~ /meanwhile/ } 'others are published meanwhile';
+unlike($heard, qr/prepared/, 'what is prepared is not yet');
+sql($small, "COMMIT PREPARED 'p'");
+wait_until { ($heard .= $listener->query('SELECT 1')) =~ /prepared/ } 'it is when it has committed';
+is(() = $heard =~ /"key": ?"prepared"/g, 1, 'once');
+$listener->quit;
+
+$small->stop;
 done_testing();
