@@ -98,12 +98,15 @@ wait_until { scheduler_pid($small, 'postgres') } 'there is a scheduler';
 $node = $small;
 sql($small, "SELECT dfsmr.start('later', delay => CASE WHEN i <= 4 THEN interval '1 s' ELSE '2500 ms' END)
 	FROM generate_series(1, 8) AS i");
+# A claim comes before the scheduler: which is held up meanwhile.
+kill 'STOP', scheduler_pid($small, 'postgres') or die "cannot stop the scheduler: $!";
 wait_until
 {
 	sql($small, "SELECT count(*) FROM dfsmr.instances WHERE ready_at <= dfsmr.board_time()") == 4
 }
 'the first are due';
 is(sql($small, "SELECT count(*) FROM dfsmr.ready('w', 'later', max => 8)"), 4, 'a claim takes them');
+kill 'CONT', scheduler_pid($small, 'postgres');
 is( sql($small, "SELECT count(*) FROM dfsmr.ready('w', 'later', wait => '5s')"),
 	1,
 	'and who waits is woken for the next, of which the board did not know');
