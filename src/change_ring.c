@@ -11,6 +11,7 @@
 #include "access/tableam.h"
 #include "change_columns.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -120,12 +121,18 @@ change_at(Relation rel, Relation index, IndexScanDesc *scan, ChangePlace place,
 
 /* ------------------------------------------------------------ by instance */
 
-/* Put a member's next row into its slot; empty at the end. */
+/*
+ * Put a member's next row into its slot; empty at the end.  An index scan allocates
+ * as it goes, and may be older than the caller's memory context.
+ */
 static void
 advance(ChangeScan *scan, int member)
 {
+	MemoryContext caller = MemoryContextSwitchTo(scan->context);
+
 	if (!index_getnext_slot(scan->scan[member], scan->direction, scan->slot[member]))
 		ExecClearTuple(scan->slot[member]);
+	MemoryContextSwitchTo(caller);
 }
 
 void
@@ -133,6 +140,7 @@ change_scan_open(ChangeScan *scan, Snapshot snapshot)
 {
 	const ExtensionOids *oids = extension_oids_required();
 
+	scan->context = CurrentMemoryContext;
 	for (int i = 0; i < CHANGE_MEMBERS; i++)
 	{
 		scan->rel[i] = table_open(oids->change_member[i], AccessShareLock);

@@ -50,6 +50,7 @@ extern bool change_at(Relation rel, Relation index, IndexScanDesc *scan, ChangeP
  */
 typedef struct ChangeScan
 {
+	MemoryContext context;		/* in which it was opened, and keeps what it allocates */
 	ScanDirection direction;
 	Relation	rel[CHANGE_MEMBERS];
 	Relation	index[CHANGE_MEMBERS];

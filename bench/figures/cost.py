@@ -42,6 +42,16 @@ def textbook_claim(c):
     c.execute(FINISH, ([job[0]],))
 
 
+def whole_life(c):
+    c.execute("SELECT dfsmr.start('job')")
+    claim_and_complete(c)
+
+
+def textbook_life(c):
+    c.execute("INSERT INTO queue.job (priority) VALUES (0)")
+    textbook_claim(c)
+
+
 BATCH = 100
 
 
@@ -123,6 +133,10 @@ def wal(b, db):
                     {"dfsmr": wal_bytes(b, db, claim_and_complete, times),
                      "SKIP LOCKED": wal_bytes(b, db, textbook_claim, times)},
                     against="SKIP LOCKED", most=True, digits=0)]
+        rows.append(Row("log: the life of an instance: start, claim, complete, with history", "bytes",
+                        {"dfsmr": wal_bytes(b, db, whole_life, times),
+                         "SKIP LOCKED": wal_bytes(b, db, textbook_life, times)},
+                        against="SKIP LOCKED", most=True, digits=0))
         batches = times // BATCH + 1
         rows.append(Row("log: claim + complete of a task in batches of 100, one call", "bytes",
                         {"dfsmr": [n / BATCH for n in wal_bytes(b, db, Batches(), batches)],
