@@ -127,7 +127,7 @@ ask_drained(Worker *worker, int64_t now)
 			   "SELECT NOT EXISTS (SELECT FROM dfsmr.instances AS i WHERE i.machine = ");
 	query_value(&query, worker->machine, "text");
 	query_text(&query,
-			   " AND i.finished_at IS NULL"
+			   " AND i.state <> 'finished'::text"
 			   " AND (i.state = 'delayed'::text"
 			   " OR (i.state = 'running'::text AND i.instance NOT IN (SELECT s.instance FROM dfsmr.stuck AS s"
 			   " WHERE s.reason = 'at most once'::text))"

@@ -142,7 +142,11 @@ CREATE TABLE dfsmr.change (
     last_note   text,
     params      jsonb,              -- not NULL when it left
     last_node_params jsonb,
-    last_data   jsonb
+    last_data   jsonb,
+    -- For whoever writes by hand: what is read of a finished instance is there.
+    CONSTRAINT change_left CHECK (params IS NULL OR num_nulls(
+        outcome, instance, node, version, visit, deliveries, priority, started_at,
+        finished_at, last_node_params, last_data) = 0)
 ) PARTITION BY LIST (member);
 -- Numbers come from the sequence: nothing has to be checked for uniqueness.
 CREATE INDEX change_position ON dfsmr.change (xid, seq) WITH (deduplicate_items = off);

@@ -31,55 +31,63 @@ COMMENT ON FUNCTION dfsmr.node_durations() IS
 
 -- instances: one row each.  Leases come from the board; those that have finished
 -- and left the table come from the change that finished them.
+-- The two are a subquery: a view that is nothing but a UNION ALL would be taken
+-- apart by the planner, and its barrier with it.
 CREATE VIEW dfsmr.instances WITH (security_barrier) AS
-    SELECT i.id AS instance,
-           i.machine,
-           i.version,
-           i.key,
-           i.lane,
-           i.parent,
-           i.node,
-           CASE WHEN i.kind = 'f' THEN 'finished'
-                WHEN i.kind = 'h' OR l.instance IS NOT NULL THEN 'running'
-                WHEN i.kind <> 'p' AND p.paused THEN 'paused'
-                WHEN i.kind = 'p' THEN 'parked'
-                WHEN i.kind = 'd' OR (i.delayed AND i.ready_at > t.now) THEN 'delayed'
-                ELSE 'ready'
-           END AS state,
-           i.outcome,
-           i.visit,
-           coalesce(l.attempt, i.attempt) AS attempt,
-           coalesce(l.deliveries, i.deliveries) AS deliveries,
-           i.failed_attempts,
-           -i.neg_priority AS priority,
-           i.started_at,
-           i.entered_at,
-           i.ready_at,
-           i.finished_at,
-           coalesce(i.held_by, l.client) AS client,
-           coalesce(i.held_since, l.claimed_at) AS claimed_at,
-           CASE WHEN i.kind = 'h' THEN i.ready_at ELSE l.expires_at END AS expires_at,
-           i.params,
-           i.node_params,
-           i.data,
-           i.note
-      FROM dfsmr.instance AS i
-      CROSS JOIN (SELECT dfsmr.board_time() AS now) AS t
-      LEFT JOIN dfsmr.board_leases() AS l
-        ON l.instance = i.id AND l.visit = i.visit AND i.kind IN ('t', 'h')
-      LEFT JOIN LATERAL (
-            SELECT true AS paused
-              FROM dfsmr.pause AS p
-             WHERE p.machine = i.machine AND p.node IN ('', i.node)
-             LIMIT 1) AS p ON true
-     WHERE dfsmr.may_read(i.machine)
-    UNION ALL
-    SELECT c.instance, c.machine, c.version, c.key, c.lane, c.parent, c.node,
-           'finished', c.outcome, c.visit, 0, c.deliveries, 0, c.priority,
-           c.started_at, c.finished_at, NULL, c.finished_at, NULL, NULL, NULL,
-           c.params, c.last_node_params, c.last_data, c.last_note
-      FROM dfsmr.change AS c
-     WHERE c.outcome IS NOT NULL AND c.params IS NOT NULL AND dfsmr.may_read(c.machine);
+    SELECT i.instance, i.machine, i.version, i.key, i.lane, i.parent, i.node, i.state,
+           i.outcome, i.visit, i.attempt, i.deliveries, i.failed_attempts, i.priority,
+           i.started_at, i.entered_at, i.ready_at, i.finished_at, i.client, i.claimed_at,
+           i.expires_at, i.params, i.node_params, i.data, i.note
+      FROM (
+        SELECT i.id AS instance,
+               i.machine,
+               i.version,
+               i.key,
+               i.lane,
+               i.parent,
+               i.node,
+               CASE WHEN i.kind = 'f' THEN 'finished'
+                    WHEN i.kind = 'h' OR l.instance IS NOT NULL THEN 'running'
+                    WHEN i.kind <> 'p' AND p.paused THEN 'paused'
+                    WHEN i.kind = 'p' THEN 'parked'
+                    WHEN i.kind = 'd' OR (i.delayed AND i.ready_at > t.now) THEN 'delayed'
+                    ELSE 'ready'
+               END AS state,
+               i.outcome,
+               i.visit,
+               coalesce(l.attempt, i.attempt) AS attempt,
+               coalesce(l.deliveries, i.deliveries) AS deliveries,
+               i.failed_attempts,
+               -i.neg_priority AS priority,
+               i.started_at,
+               i.entered_at,
+               i.ready_at,
+               i.finished_at,
+               coalesce(i.held_by, l.client) AS client,
+               coalesce(i.held_since, l.claimed_at) AS claimed_at,
+               CASE WHEN i.kind = 'h' THEN i.ready_at ELSE l.expires_at END AS expires_at,
+               i.params,
+               i.node_params,
+               i.data,
+               i.note
+          FROM dfsmr.instance AS i
+          CROSS JOIN (SELECT dfsmr.board_time() AS now) AS t
+          LEFT JOIN dfsmr.board_leases() AS l
+            ON l.instance = i.id AND l.visit = i.visit AND i.kind IN ('t', 'h')
+          LEFT JOIN LATERAL (
+                SELECT true AS paused
+                  FROM dfsmr.pause AS p
+                 WHERE p.machine = i.machine AND p.node IN ('', i.node)
+                 LIMIT 1) AS p ON true
+         WHERE dfsmr.may_read(i.machine)
+        UNION ALL
+        SELECT c.instance, c.machine, c.version, c.key, c.lane, c.parent, c.node,
+               'finished', c.outcome, c.visit, 0, c.deliveries, 0, c.priority,
+               c.started_at, c.finished_at, NULL, c.finished_at, NULL, NULL, NULL,
+               c.params, c.last_node_params, c.last_data, c.last_note
+          FROM dfsmr.change AS c
+         WHERE c.outcome IS NOT NULL AND c.params IS NOT NULL AND dfsmr.may_read(c.machine)
+      ) AS i;
 COMMENT ON VIEW dfsmr.instances IS 'where instances are: one row each, with who works on it';
 COMMENT ON COLUMN dfsmr.instances.state IS
     'ready, running (claimed; at most once also when nobody knows whether the holder lives), delayed, parked (waits for a signal), paused, finished';

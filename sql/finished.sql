@@ -62,6 +62,11 @@ SELECT item, outcome FROM dfsmr.start_many('errand', ARRAY['{}', '{}', '{}']::js
     ARRAY[errand(3), errand(1), errand(3)], if_exists => 'skip');
 SELECT dfsmr.start('errand', id => errand(4), key => 'one') = errand(4) AS started;
 SELECT kept_in(errand(1)), kept_in(errand(3)), kept_in(errand(4));
+-- Who has the id comes before who holds the key now.
+SELECT dfsmr.start('errand', id => errand(1), key => 'one', if_exists => 'return') = errand(1) AS itself;
+-- What a finished instance is read from is whole, whoever writes it.
+INSERT INTO dfsmr.change_0 (seq, xid, at, kind, machine, instance, outcome, params)
+    VALUES (1, '0', now(), 'transition', 'errand', errand(2), 'success', '{}');
 
 -- An item finishes what an earlier item of the same call has moved, and a later
 -- one is told.

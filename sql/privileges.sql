@@ -434,6 +434,16 @@ RESET ROLE;
 SELECT dfsmr.grant_read('regress_priv_beginner', 'priv_b');
 SELECT role_name, machine, privilege FROM dfsmr.privilege WHERE role_name IN ('regress_priv_starter', 'regress_priv_beginner') ORDER BY 1, 2;
 
+-- Nor does such a function see instances that are hidden, unfinished or finished.
+SELECT dfsmr.start('priv_a', '{"secret": "a1"}', key => 'peek') IS NOT NULL AS a,
+       dfsmr.start('priv_b', '{"secret": "b1"}', key => 'peek') IS NOT NULL AS b,
+       dfsmr.abort(dfsmr.start('priv_a', '{"secret": "a2"}')) IS NOT NULL AS a,
+       dfsmr.abort(dfsmr.start('priv_b', '{"secret": "b2"}')) IS NOT NULL AS b;
+GRANT EXECUTE ON FUNCTION priv_peek(text) TO regress_priv_reader;
+SET ROLE regress_priv_reader;
+SELECT i.machine, i.state FROM dfsmr.instances AS i WHERE priv_peek(i.machine) AND i.params ? 'secret' ORDER BY 2;
+RESET ROLE;
+
 -- ---------------------------------------------------------------- leave nothing behind
 
 DROP FUNCTION priv_definer(), priv_peek(text), priv_start_b();

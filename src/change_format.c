@@ -173,10 +173,12 @@ append_value(StringInfo json, TupleTableSlot *slot, ChangeColumn column, int max
 	switch (TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid)
 	{
 		case INT4OID:
-			appendBinaryStringInfo(json, number, pg_ltoa(DatumGetInt32(value), number));
+			pg_ltoa(DatumGetInt32(value), number);
+			appendStringInfoString(json, number);
 			break;
 		case INT8OID:
-			appendBinaryStringInfo(json, number, pg_lltoa(DatumGetInt64(value), number));
+			pg_lltoa(DatumGetInt64(value), number);
+			appendStringInfoString(json, number);
 			break;
 		case TIMESTAMPTZOID:
 			append_time(json, DatumGetTimestampTz(value));

@@ -344,6 +344,8 @@ typedef struct History
 	HeapTuple  *rows;			/* of the result */
 	int			n;
 	int			size;
+	char	   *machine;		/* of the last one, which the caller may read */
+	int64		begin;			/* number of the start, if it is kept */
 } History;
 
 /*
@@ -382,18 +384,28 @@ take_change(History *history, TupleTableSlot *slot)
 {
 	Datum		values[CHANGE_NOUTPUTS];
 	bool		nulls[CHANGE_NOUTPUTS];
+	char	   *machine;
 
 	CHECK_FOR_INTERRUPTS();
 	change_output_row(slot, values, nulls);
-	if (history->n == 0)
-		privilege_require(TextDatumGetCString(slot->tts_values[CHANGE_COLUMN_MACHINE]),
-						  PRIVILEGE_READ);
+	machine = TextDatumGetCString(slot->tts_values[CHANGE_COLUMN_MACHINE]);
+	if (history->machine == NULL || strcmp(history->machine, machine) != 0)
+		privilege_require(machine, PRIVILEGE_READ);
+	history->machine = machine;
 	if (history->n == history->size)
 	{
 		history->size *= 2;
 		history->rows = repalloc_huge(history->rows, history->size * sizeof(HeapTuple));
 	}
 	history->rows[history->n++] = heap_form_tuple(history->descriptor, values, nulls);
+}
+
+static int64
+number_of(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(slot, CHANGE_COLUMN_SEQ + 1, &isnull));
 }
 
 static void
@@ -404,11 +416,15 @@ take_chain(History *history, const pg_uuid_t *instance, ChangePlace last)
 
 	change_chain_begin(&chain, instance, last, GetActiveSnapshot());
 	while ((slot = change_chain_next(&chain)) != NULL)
+	{
 		take_change(history, slot);
+		if (chain.next.seq == 0)
+			history->begin = number_of(slot);
+	}
 	change_chain_end(&chain);
 }
 
-/* Claims are in no chain. */
+/* Claims are in no chain.  Those from before the start are of an earlier life. */
 static void
 take_claims(History *history, ChangeScan *scan, const pg_uuid_t *instance)
 {
@@ -420,7 +436,7 @@ take_claims(History *history, ChangeScan *scan, const pg_uuid_t *instance)
 		bool		isnull;
 
 		(void) slot_getattr(slot, CHANGE_COLUMN_OUTCOME + 1, &isnull);
-		if (isnull)
+		if (isnull && number_of(slot) >= history->begin)
 			take_change(history, slot);
 	}
 }

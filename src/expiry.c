@@ -113,7 +113,7 @@ expire(Expiring *expiring)
 		.no_wait = true,
 	};
 
-	if (!instance_fetch_hinted(expiring->table, &lease->instance, &lease->tid, &row))
+	if (!instance_find(expiring->table, &lease->instance, &lease->tid, &row))
 	{
 		expiring->over = true;
 		expiring->row.name = NULL;

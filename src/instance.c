@@ -174,18 +174,24 @@ instance_fetch_hinted(InstanceTable *table, const pg_uuid_t *id, ItemPointer hin
 	return found || instance_fetch(table, id, row);
 }
 
+static void
+open_finished(InstanceTable *table)
+{
+	MemoryContext caller;
+
+	if (table->finished != NULL)
+		return;
+	caller = MemoryContextSwitchTo(table->context);
+	table->finished = palloc(sizeof(ChangeScan));
+	change_scan_open(table->finished, SnapshotSelf);
+	MemoryContextSwitchTo(caller);
+}
+
 /* The instance as its last change has it, if it has left the table. */
 static bool
 find_finished(InstanceTable *table, const pg_uuid_t *id, InstanceRow *row)
 {
-	if (table->finished == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(table->context);
-
-		table->finished = palloc(sizeof(ChangeScan));
-		change_scan_open(table->finished, SnapshotSelf);
-		MemoryContextSwitchTo(caller);
-	}
+	open_finished(table);
 	/* It may have left by an earlier item of this very call. */
 	instance_flush_changes(table);
 	return finished_find(table->finished, id, row);
@@ -345,10 +351,14 @@ instance_number_changes(InstanceTable *table, InstanceRow *row, Change *changes,
 	}
 }
 
-/* The change that starts the row gets its number, which the row is to name. */
+/*
+ * The change that starts the row gets its number, which the row is to name: a new
+ * one each time that it is tried, since others may have been waited for.
+ */
 static void
 number_start(InstanceTable *table, InstanceRow *row, Change *change)
 {
+	memset(&row->change, 0, sizeof(row->change));
 	instance_number_changes(table, row, change, 1);
 	put_change(table->write_slot, row);
 }
@@ -365,6 +375,9 @@ insert_speculatively(InstanceTable *table, InstanceRow *row, bool own_id, Change
 	TupleTableSlot *slot = table->write_slot;
 
 	index_writer_open_all(&table->indexes, true);
+	/* Now, as locks of tables are not to be waited for in the midst of it. */
+	if (own_id)
+		open_finished(table);
 	for (;;)
 	{
 		ItemPointerData conflict;
@@ -381,12 +394,14 @@ insert_speculatively(InstanceTable *table, InstanceRow *row, bool own_id, Change
 			{
 				instance_read_slot(table->read_slot, existing);
 				ExecClearTuple(table->read_slot);
+				/* Who has the id comes before who holds the key. */
+				if (own_id && memcmp(&existing->id, &row->id, UUID_LEN) != 0)
+					(void) find_finished(table, &row->id, existing);
 				return false;
 			}
 			continue;
 		}
-		if (change->seq == 0)
-			number_start(table, row, change);
+		number_start(table, row, change);
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(table->rel, slot, GetCurrentCommandId(true), 0,
 									   NULL, token);

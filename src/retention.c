@@ -36,6 +36,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 #include "wall.h"
+#include "xact_notes.h"
 
 /* How often to try when the ring cannot turn yet, in microseconds. */
 #define RETRY_INTERVAL (10 * USECS_PER_SEC)
@@ -144,6 +145,8 @@ forget(int member, const NewestChange *newest)
 		wall_forgetting = false;
 	}
 	PG_END_TRY();
+	/* Ids of finished instances may be used again: no hint is to know of them. */
+	xact_note_reset();
 	return true;
 }
 
