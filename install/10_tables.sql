@@ -98,7 +98,7 @@ CREATE INDEX instance_delayed ON dfsmr.instance (ready_at, id) WITH (deduplicate
 CREATE INDEX instance_timer ON dfsmr.instance (ready_at, id) WITH (deduplicate_items = off)
     WHERE kind IN ('d', 'p', 'h') AND ready_at IS NOT NULL;
 COMMENT ON TABLE dfsmr.instance IS
-    'instances that are not finished: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
+    'instances that are not finished, or hold their key: one row each, rewritten by every transition; no row is written by a claim, unless at most once';
 
 -- The changelog: a ring of members, of which one is written.  Forgetting is
 -- emptying the oldest as a whole, which leaves nothing for vacuum.
@@ -107,7 +107,7 @@ COMMENT ON TABLE dfsmr.instance IS
 -- the one before, by the place (xid, seq).  So they need no index of their own.
 -- Claims are not in the chain, since a claim writes no row.
 CREATE SEQUENCE dfsmr.change_seq;
-COMMENT ON SEQUENCE dfsmr.change_seq IS 'numbers of changes; drawn while the row that changed is locked';
+COMMENT ON SEQUENCE dfsmr.change_seq IS 'numbers of changes; drawn before a row is written over the version that was read';
 CREATE TABLE dfsmr.change (
     seq         bigint NOT NULL,
     xid         xid8 NOT NULL,      -- top transaction that wrote it; 0: restored, older than all

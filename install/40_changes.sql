@@ -20,7 +20,7 @@ CREATE VIEW dfsmr.changes WITH (security_barrier) AS
      WHERE dfsmr.may_read(c.machine);
 COMMENT ON VIEW dfsmr.changes IS
     'the changelog: one row per change, numbered by seq; use changes_since() to follow it';
-COMMENT ON COLUMN dfsmr.changes.seq IS 'number, drawn while the row that changed was locked: an effect has a higher one than its cause';
+COMMENT ON COLUMN dfsmr.changes.seq IS 'number, drawn before the row was written over the version that was read: an effect has a higher one than its cause';
 COMMENT ON COLUMN dfsmr.changes.at IS 'when it was made, not when it was committed';
 COMMENT ON COLUMN dfsmr.changes.kind IS 'define, start, claim, transition, timer, timeout, relinquish, signal, move, abort, upgrade, pause, resume or breaker';
 COMMENT ON COLUMN dfsmr.changes.visit IS 'the visit that was entered, or that it is in';

@@ -41,7 +41,8 @@ CREATE FUNCTION dfsmr.wall_forget() RETURNS trigger
 COMMENT ON FUNCTION dfsmr.wall_forget() IS
     'trigger function: refuses TRUNCATE but where old changes are forgotten';
 
--- Instances.  Finished ones may be deleted.  The trigger looks the version up;
+-- Instances.  Finished ones, which are here as they hold their key, may be
+-- deleted.  The trigger looks the version up;
 -- it does what the foreign key would, which is there to say in which order a
 -- dump is restored, but is not heeded by pg_restore with several jobs.
 ALTER TABLE dfsmr.instance DISABLE TRIGGER ALL;

@@ -3,9 +3,9 @@
  * change_window.c
  *	  Reading the changelog by windows.
  *
- * Numbers are drawn while the changed row is locked, so within a window they
- * give an order in which no effect comes before its cause; and windows follow
- * one another as snapshots do.  (Which of two transactions that have nothing
+ * Numbers are drawn before a row is written over the version that was read, so
+ * within a window they give an order in which no effect comes before its cause;
+ * and windows follow one another as snapshots do.  (Which of two transactions that have nothing
  * to do with each other comes first is not promised, only that everybody is
  * told the same.)
  *

@@ -308,7 +308,7 @@ with_restored_changes(HeapTuple tuple, TupleDesc descriptor)
 
 /*
  * BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW on dfsmr.instance.  A finished
- * instance may be deleted; one that is not would take its worker's work along.
+ * instance, which is there as it holds its key, may be deleted; one that is not would take its worker's work along.
  */
 Datum
 dfsmr_wall_instance(PG_FUNCTION_ARGS)
