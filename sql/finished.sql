@@ -65,8 +65,10 @@ SELECT kept_in(errand(1)), kept_in(errand(3)), kept_in(errand(4));
 -- Who has the id comes before who holds the key now.
 SELECT dfsmr.start('errand', id => errand(1), key => 'one', if_exists => 'return') = errand(1) AS itself;
 -- What a finished instance is read from is whole, whoever writes it.
+\set VERBOSITY terse
 INSERT INTO dfsmr.change_0 (seq, xid, at, kind, machine, instance, outcome, params)
     VALUES (1, '0', now(), 'transition', 'errand', errand(2), 'success', '{}');
+\set VERBOSITY default
 
 -- An item finishes what an earlier item of the same call has moved, and a later
 -- one is told.
