@@ -105,7 +105,8 @@ while [ -z "$stopping" ]; do
 	beat &
 	heart=$!
 	transition=$(work)
-	kill "$heart" 2>/dev/null
+	# Not TERM: a shell that was just forked still has our trap, and would lose it.
+	kill -s KILL "$heart" 2>/dev/null
 	wait "$heart" 2>/dev/null
 	say "$transition"
 done
