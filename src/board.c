@@ -243,10 +243,9 @@ board_claim_slot(Oid database, Oid extension, const pg_uuid_t *installation)
 }
 
 static Board *
-board_find_or_make(void)
+board_find_or_make(const ExtensionOids *oids)
 {
-	const ExtensionOids *oids = extension_oids_required();
-	pg_uuid_t	installation = extension_installation_id();
+	pg_uuid_t	installation = extension_installation_id(oids);
 
 	if (my_board == NULL ||
 		!board_is(my_board, MyDatabaseId, oids->extension, &installation))
@@ -265,7 +264,7 @@ board_get(void)
 				 errmsg("dfsmr is not preloaded by this server"),
 				 errdetail("Claiming work and everything that takes time needs its shared memory and its background worker."),
 				 errhint("Add dfsmr to shared_preload_libraries in postgresql.conf and restart the server.")));
-	board = board_find_or_make();
+	board = board_find_or_make(extension_oids_required());
 	if (board == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -278,9 +277,9 @@ board_get(void)
 Board *
 board_get_if_available(void)
 {
-	if (directory == NULL || extension_oids() == NULL)
-		return NULL;
-	return board_find_or_make();
+	const ExtensionOids *oids = directory != NULL ? extension_oids() : NULL;
+
+	return oids != NULL ? board_find_or_make(oids) : NULL;
 }
 
 Board *
@@ -549,9 +548,9 @@ board_wake_requests(Board *board)
 }
 
 uint64
-board_definition_counter(void)
+board_definition_counter(const ExtensionOids *oids)
 {
-	Board	   *board = board_get_if_available();
+	Board	   *board = directory != NULL ? board_find_or_make(oids) : NULL;
 
 	return board != NULL ? pg_atomic_read_u64(&board->definition_counter) : 0;
 }

@@ -55,7 +55,7 @@ extern void board_set_now(Board *board, TimestampTz now);
  * again after commit or abort, by define(), pause() and resume().  Without a
  * board it stays 0.
  */
-extern uint64 board_definition_counter(void);
+extern uint64 board_definition_counter(const ExtensionOids *oids);
 extern void board_definition_changed(void);
 
 /*

@@ -167,7 +167,7 @@ follow(Board *board, int place)
 static void
 follow_definitions(Board *board)
 {
-	uint64		counter = board_definition_counter();
+	uint64		counter = board_definition_counter(extension_oids_required());
 	bool		changed;
 	int			n;
 

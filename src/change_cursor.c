@@ -52,7 +52,7 @@ cursor_origin(void)
 	memset(&origin, 0, sizeof(origin));
 	origin.cluster = GetSystemIdentifier();
 	origin.database = MyDatabaseId;
-	origin.installation = extension_installation_id();
+	origin.installation = extension_installation_id(extension_oids_required());
 	return hash_bytes_extended((const unsigned char *) &origin, sizeof(origin), 0);
 }
 

@@ -104,8 +104,11 @@ extern const ExtensionOids *extension_oids(void);
 /* The same, or an ERROR. */
 extern const ExtensionOids *extension_oids_required(void);
 
-/* The random id of this installation (installation.id): never in a dump. */
-extern pg_uuid_t extension_installation_id(void);
+/*
+ * The random id of this installation (installation.id): never in a dump.  Wants
+ * what one of the functions above has just returned.
+ */
+extern pg_uuid_t extension_installation_id(const ExtensionOids *oids);
 
 /*
  * Changes whenever what the functions above return may have changed: what is

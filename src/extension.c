@@ -205,9 +205,8 @@ extension_oids_required(void)
 }
 
 pg_uuid_t
-extension_installation_id(void)
+extension_installation_id(const ExtensionOids *oids)
 {
-	const ExtensionOids *oids = extension_oids_required();
 	Relation	relation;
 	TupleTableSlot *slot;
 	TableScanDesc scan;

@@ -142,7 +142,7 @@ notice_changes(void)
 		create_cache();
 
 	/* The counter before any row: what changes after it is seen next time. */
-	counter = board_definition_counter();
+	counter = board_definition_counter(oids);
 	if (invalidated || counter != seen_counter ||
 		oids->machine_version != seen_versions || oids->pause != seen_pauses)
 	{
