@@ -1,8 +1,13 @@
 """What an old snapshot costs: the last minute against the first while a session
 somewhere sits in a transaction that it began before.  Fresh instances, each worked
-off once, and a hundred that loop all the time; the textbook queue beside them."""
+off once, and a hundred that loop all the time; the textbook queue beside them.
+
+Ten minutes are long for a disk: so within each minute the same load runs for some
+moments in another database too, where nothing is pinned, and a second row compares
+what the pinned one does of that."""
 
 import contextlib
+import statistics
 
 from rows import Row
 from work import FLIP, JOB, TEXTBOOK_CLAIM, fill_queue, start_items, start_jobs_many
@@ -39,15 +44,24 @@ SELECT pg_total_relation_size('dfsmr.instance') / 1e6,
        (SELECT sum(pg_total_relation_size('dfsmr.change_' || n)) FROM generate_series(0, 7) AS n) / 1e6"""
 
 
-def minutes_of(b, db, script, minutes, pin, sizes):
-    """Calls per second in each minute (quick: moments), and sizes after it."""
-    rates, grown = [], []
+def minutes_of(b, db, control, script, minutes, pin, sizes):
+    """Calls per second in each minute (quick: moments), there and in the control,
+    and sizes after it."""
+    rates, controls, grown = [], [], []
+    pieces = 3 if control else 1
     with pinned(b.cluster, db) if pin else contextlib.nullcontext():
         for _ in range(minutes):
-            rates.append(b.pgbench(db, script, 8, b.scale(60, 1)))
+            here, there = [], []
+            for _ in range(pieces):
+                here.append(b.pgbench(db, script, 8, b.scale(60 // pieces, 1)))
+                if control:
+                    there.append(b.pgbench(control, script, 8, b.scale(7, 1)))
+            rates.append(statistics.mean(here))
+            if control:
+                controls.append(statistics.mean(there))
             if sizes:
                 grown.append([float(size) for size in b.cluster.query(db, SIZES)[0]])
-    return rates, grown
+    return rates, controls, grown
 
 
 def size_rows(case, grown):
@@ -59,32 +73,47 @@ def size_rows(case, grown):
             for i, table in enumerate(("instances", "changelog"))]
 
 
+def last_against_first(case, unit, values, **options):
+    """The row that compares the last minute with the first, and keeps all."""
+    last = f"minute {len(values)}"
+    return Row(case, unit, {last: values[-1:], "minute 1": values[:1], "all minutes": values},
+               against="minute 1", **options)
+
+
 def rows_of(b, minutes, pin, bars):
-    """One row per kind of load: how much of its first minute the last one is."""
+    """How much of its first minute the last one is, for each kind of load."""
     under = "under a pinned snapshot" if pin else "nothing pinned"
     rows = []
 
-    def add(case, db, script, minutes, bar, sizes):
-        rates, grown = minutes_of(b, db, script, minutes, pin, sizes)
+    def add(case, db, script, minutes, bar, sizes=True, control=None):
+        rates, controls, grown = minutes_of(b, db, control, script, minutes, pin, sizes)
         b.drop(db)
-        rows.append(Row(f"{case}, {under}: minute {minutes} against minute 1", "/s",
-                        {f"minute {minutes}": rates[-1:], "minute 1": rates[:1], "all minutes": rates},
-                        against="minute 1", bar=bar))
-        rows.extend(size_rows(f"{case}, {under}", grown) if sizes else [])
+        title = f"{case}, {under}"
+        rows.append(last_against_first(f"{title}: minute {minutes} against minute 1", "/s", rates, bar=bar))
+        if control:
+            b.drop(control)
+            rows.append(last_against_first(f"{title}, of what the same does meanwhile without it", "",
+                                           [a / b for a, b in zip(rates, controls)], bar=bar, digits=2))
+            rows[-1].samples["nothing pinned"] = controls
+        rows.extend(size_rows(title, grown) if sizes else [])
+
+    def filled(name, machine, filling):
+        db = b.database(name)
+        b.define(db, machine)
+        b.cluster.script(db, filling)
+        b.settle(db)
+        return db
 
     for (case, machine, filling, script), bar in zip((
             ("fresh instances", JOB, start_jobs_many(b.scale(1_000, 100)), FRESH),
             ("100 instances that loop", FLIP, start_items("flip", 100), LOOP)), bars):
-        db = b.database()
-        b.define(db, machine)
-        b.cluster.script(db, filling)
-        b.settle(db)
-        add(case, db, script, minutes, bar, True)
+        control = filled("control", machine, filling) if pin else None
+        add(case, filled("", machine, filling), script, minutes, bar, control=control)
     db = b.database("textbook", b.file("reference/queue.sql"), fill_queue(b.scale(1_000, 100)),
                     extension=False)
     b.settle(db)
     # It loses soon enough.
-    add("textbook queue, fresh jobs", db, TEXTBOOK, 2, None, False)
+    add("textbook queue, fresh jobs", db, TEXTBOOK, 2, None, sizes=False)
     return rows
 
 
