@@ -30,8 +30,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Rows looked at in one transaction. */
+/* Rows looked at in one transaction, and dead entries passed by: some 10 ms. */
 #define SLICE 1000
+#define MAX_DEAD 10000
 
 /* Where the audit is: which set, and the key that it goes on from. */
 typedef struct AuditPosition
@@ -191,20 +192,23 @@ static bool
 scan(Slice *slice, EntryKey *last)
 {
 	SetScan		rows;
+	bool		stopped;
 	int			nread = 0;
 
 	instance_table_open(&slice->table, AccessShareLock);
 	set_scan_begin(&rows, slice->kind, &slice->name, slice->retry, &slice->from,
 				   slice->due_until);
+	set_scan_limit(&rows, MAX_DEAD);
 	while (nread < SLICE && set_scan_next(&rows, last) &&
 		   entry_key_compare(last, &slice->until) < 0)
 	{
 		nread++;
 		compare(slice, rows.slot, last);
 	}
+	stopped = set_scan_stopped(&rows, last);
 	set_scan_end(&rows);
 	instance_table_close(&slice->table);
-	return nread == SLICE;
+	return stopped || nread == SLICE;
 }
 
 /* Go to the next set. */

@@ -50,6 +50,7 @@ set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
 	memset(scan, 0, sizeof(*scan));
 	scan->kind = kind;
 	scan->from = *from;
+	scan->left = PG_INT64_MAX;
 	if (kind == SET_READY)
 	{
 		scan->retry = retry == RETRIES;
@@ -63,20 +64,70 @@ set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
 	scan->slot = table_slot_create(scan->rel, NULL);
 }
 
+void
+set_scan_limit(SetScan *scan, int64 dead_entries)
+{
+	scan->left = dead_entries;
+}
+
+bool
+set_scan_stopped(const SetScan *scan, EntryKey *key)
+{
+	if (scan->left > 0)
+		return false;
+	*key = scan->passed;
+	return true;
+}
+
 static IndexScanDesc
 begin_rows(SetScan *scan, Snapshot snapshot, ScanKey keys, int nkeys)
 {
 	IndexScanDesc rows = index_beginscan(scan->rel, scan->index, snapshot, NULL, nkeys, 0);
 
+	/* The entries themselves too, to know where it stopped. */
+	rows->xs_want_itup = scan->left != PG_INT64_MAX;
 	index_rescan(rows, keys, nkeys, NULL, 0);
 	return rows;
 }
 
+static Datum
+entry_column(IndexScanDesc rows, AttrNumber number)
+{
+	bool		isnull;
+
+	return index_getattr(rows->xs_itup, number, rows->xs_itupdesc, &isnull);
+}
+
+/* The key of the entry at which the scan stands. */
+static EntryKey
+entry_key(const SetScan *scan, IndexScanDesc rows)
+{
+	AttrNumber	ready_at = scan->kind == SET_READY ? 5 : 1;
+	EntryKey	key;
+
+	memset(&key, 0, sizeof(key));
+	key.rank = scan->kind == SET_READY ? scan->rank : 0;
+	key.at = DatumGetTimestampTz(entry_column(rows, ready_at));
+	key.id = *DatumGetUUIDP(entry_column(rows, ready_at + 1));
+	return key;
+}
+
+/* The next row of the index, unless too many dead entries lie before it. */
 static bool
 next_row(SetScan *scan, IndexScanDesc rows)
 {
 	CHECK_FOR_INTERRUPTS();
-	return index_getnext_slot(rows, ForwardScanDirection, scan->slot);
+	while (scan->left > 0)
+	{
+		/* Of one entry there may be several versions: none is visible to all. */
+		if (!rows->xs_heap_continue && index_getnext_tid(rows, ForwardScanDirection) == NULL)
+			return false;
+		if (index_fetch_heap(rows, scan->slot))
+			return true;
+		if (--scan->left == 0)
+			scan->passed = entry_key(scan, rows);
+	}
+	return false;
 }
 
 static Datum
@@ -200,7 +251,7 @@ advance(SetScan *scan)
 		if (next_row(scan, scan->rows))
 			return true;
 		end_rows(scan);
-		if (scan->rank == PG_INT32_MAX)
+		if (scan->rank == PG_INT32_MAX || scan->left == 0)
 			return false;
 		scan->rank++;
 	}

@@ -38,6 +38,8 @@ typedef struct SetScan
 	Relation	index;
 	IndexScanDesc rows;			/* NULL between the ranks */
 	bool		begun;			/* with the first priority */
+	int64		left;			/* dead entries that may still be passed */
+	EntryKey	passed;			/* the last of them, when none is left */
 	ScanKeyData behind[2];		/* the columns of its row comparison */
 	TupleTableSlot *slot;
 } SetScan;
@@ -49,8 +51,17 @@ typedef struct SetScan
 extern void set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
 						   const EntryKey *from, TimestampTz due_until);
 
+/*
+ * Pass by so many dead entries of the index at most: as long as somebody has an
+ * old snapshot none can be removed, and there may be very many.
+ */
+extern void set_scan_limit(SetScan *scan, int64 dead_entries);
+
 /* The next row is in scan->slot, with this key; false: there is none. */
 extern bool set_scan_next(SetScan *scan, EntryKey *key);
+
+/* Did it end for too many dead entries?  Then it came up to this key. */
+extern bool set_scan_stopped(const SetScan *scan, EntryKey *key);
 
 extern void set_scan_end(SetScan *scan);
 
