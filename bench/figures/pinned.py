@@ -80,7 +80,7 @@ def last_against_first(case, unit, values, **options):
                against="minute 1", **options)
 
 
-def rows_of(b, minutes, pin, bars):
+def rows_of(b, pin, bars):
     """How much of its first minute the last one is, for each kind of load."""
     under = "under a pinned snapshot" if pin else "nothing pinned"
     rows = []
@@ -108,7 +108,7 @@ def rows_of(b, minutes, pin, bars):
             ("fresh instances", JOB, start_jobs_many(b.scale(1_000, 100)), FRESH),
             ("100 instances that loop", FLIP, start_items("flip", 100), LOOP)), bars):
         control = filled("control", machine, filling) if pin else None
-        add(case, filled("", machine, filling), script, minutes, bar, control=control)
+        add(case, filled("", machine, filling), script, b.minutes, bar, control=control)
     db = b.database("textbook", b.file("reference/queue.sql"), fill_queue(b.scale(1_000, 100)),
                     extension=False)
     b.settle(db)
@@ -118,4 +118,4 @@ def rows_of(b, minutes, pin, bars):
 
 
 def measure(b):
-    return rows_of(b, b.scale(10, 2), True, (0.9, 0.9))
+    return rows_of(b, True, (0.9, 0.9))

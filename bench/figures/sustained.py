@@ -11,6 +11,6 @@ def measure(b):
     retention = "ALTER SYSTEM {} dfsmr.change_retention {}; SELECT pg_reload_conf();"
     b.cluster.script("postgres", retention.format("SET", "= '2min'"))
     try:
-        return rows_of(b, b.scale(10, 2), False, (0.9, 0.9))
+        return rows_of(b, False, (0.9, 0.9))
     finally:
         b.cluster.script("postgres", retention.format("RESET", ""))

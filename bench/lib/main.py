@@ -47,7 +47,7 @@ def measure_figure(name, cluster, machine, results, quick):
     """Measure one figure and write its results: "done", "skipped" or "failed"."""
     module = importlib.import_module(name)
     bench = Bench(name, cluster, quick, number("ROUNDS", 1 if quick else 5),
-                  number("SECONDS_PER_RUN", 10))
+                  number("SECONDS_PER_RUN", 10), number("MINUTES", 2 if quick else 10))
     print(f"# {name}: {module.TITLE}", flush=True)
     started = time.time()
     try:

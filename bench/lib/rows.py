@@ -15,12 +15,13 @@ class Skipped(Exception):
 class Bench:
     """One figure's cluster, lengths and databases."""
 
-    def __init__(self, figure, cluster, quick, rounds, seconds):
+    def __init__(self, figure, cluster, quick, rounds, seconds, minutes):
         self.figure = figure
         self.cluster = cluster
         self.quick = quick
         self.rounds = rounds
         self.seconds = seconds
+        self.minutes = minutes
         self.databases = []
 
     def scale(self, full, quick):
