@@ -225,7 +225,8 @@ CREATE VIEW dfsmr.stuck WITH (security_barrier) AS
          WHERE i.state = 'running' AND i.expires_at IS NULL AND l.instance IS NULL
         UNION ALL
         SELECT i.instance, i.machine, i.node, i.key, i.expires_at, 'overdue lease',
-               format('the lease of client %s ran out but was not taken back', i.client),
+               format('the lease of client %s ran out but was not taken back',
+                      coalesce(i.client, '(not known)')),
                'Is a scheduler running (pg_stat_activity), and is the row locked (pg_locks)?'
           FROM dfsmr.instances AS i
          WHERE i.expires_at < dfsmr.board_time() - interval '10 s'

@@ -182,6 +182,23 @@ BEGIN
     END LOOP;
 END $$;
 SELECT node FROM dfsmr.transition(:'g', 'ok', visit => 2);
+-- A lease that runs out in a transaction that has completed the visit: what is
+-- rolled back with that is not over.
+SELECT dfsmr.start('poison', id => '00000000-0000-0000-0000-000000000011', key => 'h') AS h \gset
+SELECT key, attempt FROM dfsmr.ready('w1', 'poison', 'work', max => 10);
+BEGIN;
+SELECT node FROM dfsmr.transition(:'h', 'ok', visit => 1, client => 'w1', attempt => 1);
+SELECT pass('11 min');
+SELECT state, node FROM dfsmr.instances WHERE instance = :'h';
+ROLLBACK;
+SELECT pass('11 min');
+SELECT node, visit, failed_attempts FROM dfsmr.instances WHERE instance = :'h';
+BEGIN;
+SELECT node FROM dfsmr.transition(:'h', 'ok', visit => 1, client => 'w1', attempt => 1);
+SELECT pass('11 min');
+COMMIT;
+SELECT state, node, failed_attempts FROM dfsmr.instances WHERE instance = :'h';
+SELECT kind, node, attempt FROM dfsmr.history(:'h');
 SELECT item, used FROM dfsmr.status WHERE item IN ('leases', 'repairs by the audit') ORDER BY item;
 SELECT dfsmr.tick(now());
 DROP VIEW here, pause;

@@ -14,6 +14,7 @@
 
 #include "board_internal.h"
 #include "breaker.h"
+#include "client_name.h"
 #include "durations.h"
 #include "lease.h"
 #include "lost_claim.h"
@@ -65,6 +66,7 @@ board_arrays_size(void)
 	size = add_size(size, mul_size(dfsmr_max_breakers, sizeof(MachineBreaker)));
 	size = add_size(size, mul_size(dfsmr_max_waiters, sizeof(Waiter)));
 	size = add_size(size, add_size(durations_size(), lost_claims_size()));
+	size = add_size(size, client_names_size());
 	size = add_size(size, mul_size(dfsmr_max_prepared, sizeof(TransactionId)));
 	return add_size(size, 16 * MAXIMUM_ALIGNOF);
 }
@@ -144,6 +146,7 @@ init_board(Board *board, LWLock *lock, char *memory)
 	memset(board->breakers, 0, dfsmr_max_breakers * sizeof(MachineBreaker));
 	durations_init(board, carve(&memory, durations_size()));
 	lost_claims_init(&board->lost_claims, carve(&memory, lost_claims_size()));
+	client_names_init(&board->clients, carve(&memory, client_names_size()));
 	board->waiters = (Waiter *) carve(&memory, dfsmr_max_waiters * sizeof(Waiter));
 	board->prepared = (TransactionId *) carve(&memory, dfsmr_max_prepared * sizeof(TransactionId));
 	waiter_init(board);

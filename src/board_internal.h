@@ -150,7 +150,7 @@ typedef struct LostClaim
 	TimestampTz claimed_at;
 	DurationsRef durations;
 	int			next;			/* in the chain of its hash bucket, or -1 */
-	char		client[CLIENT_MAX + 1];
+	uint32		client_hash;	/* of its client's name */
 } LostClaim;
 
 /* The latest of them: a ring, found by instance; see lost_claim.h. */
@@ -161,6 +161,25 @@ typedef struct LostClaims
 	LostClaim  *claims;
 	int		   *chains;			/* by hash: the first claim, or -1 */
 } LostClaims;
+
+/* The name of a client that holds leases. */
+typedef struct KnownClient
+{
+	int			holders;		/* how many refer to it; 0: free */
+	int			next;			/* in the chain of its hash bucket, or of free ones; -1 */
+	uint32		hash;
+	char		name[CLIENT_MAX + 1];
+} KnownClient;
+
+/* All of them, found by name or place; see client_name.h. */
+typedef struct ClientNames
+{
+	int			capacity;
+	int			used;
+	int			free;			/* the first free one, or -1 */
+	KnownClient *clients;
+	int		   *chains;			/* by hash: the first client, or -1 */
+} ClientNames;
 
 /* How far a claim at most once has come into its row; see claim_writer.h. */
 typedef enum ClaimWrite
@@ -174,7 +193,7 @@ typedef enum ClaimWrite
 	CLAIM_UNDO_RUNNING
 } ClaimWrite;
 
-/* Who works on what. */
+/* Who works on what.  There may be very many: what is known of them lies close. */
 typedef struct Lease
 {
 	pg_uuid_t	instance;		/* hash key */
@@ -183,27 +202,44 @@ typedef struct Lease
 	int32		deliveries;
 	int32		node;			/* slot of the node set the hint came from, */
 	uint16		node_generation;	/* ... and its generation */
-	DurationsRef durations;		/* of its node */
-	int64		renewal;		/* what a heartbeat adds */
-	TimestampTz cutoff;			/* no heartbeat renews beyond; DT_NOEND: none */
-	TimestampTz claimed_at;
-	TimestampTz expires_at;
-	TimestampTz check_at;		/* heap key: expires_at, or later after a failed try */
 	ItemPointerData tid;
+	DurationsRef durations;		/* of its node */
+	int			client;			/* its place among the names of clients */
+	int			heap_index;		/* place in expiry, -1 while pending */
+	TimestampTz claimed_at;
+	TimestampTz check_at;		/* heap key: expires_at, or later after a failed try;
+								 * while pending, when the claim is to be written */
+	union
+	{
+		struct					/* while pending */
+		{
+			struct Lease *write_prev;	/* queue of writes that are wanted */
+			struct Lease *write_next;
+			int			owner;	/* pgprocno of who looks at the row; -1: gone */
+		};
+		struct					/* once it holds */
+		{
+			TimestampTz expires_at;
+			TimestampTz cutoff; /* no heartbeat renews beyond; DT_NOEND: none */
+			int64		renewal;	/* what a heartbeat adds */
+		};
+	};
+	BreakerTicket ticket;		/* once it holds */
+	uint8		write;			/* ClaimWrite: at most once, while pending */
 	bool		pending;		/* taken, but the row has not been looked at yet */
 	bool		wanted;			/* ... and somebody else's hint was dropped for it */
 	bool		expiring;		/* the scheduler is taking it back */
 	bool		in_row;			/* at most once: the row says who holds it, this only
 								 * how long he is believed to live */
 	bool		counted;		/* its duration is counted, or cannot be known */
-	ClaimWrite	write;			/* at most once, while pending */
-	struct Lease *write_prev;	/* queue of writes that are wanted */
-	struct Lease *write_next;
-	int			owner;			/* pgprocno of who looks at the row; -1: gone */
-	int			heap_index;		/* place in expiry, -1 while pending */
-	BreakerTicket ticket;		/* once it holds */
-	char		client[CLIENT_MAX + 1];
 } Lease;
+
+/* A lease as it was under the lock, with the client's name. */
+typedef struct LeaseCopy
+{
+	Lease		lease;
+	char		client[CLIENT_MAX + 1];
+} LeaseCopy;
 
 /* One call of ready() that waits. */
 typedef struct Waiter
@@ -298,6 +334,7 @@ struct Board
 	int			ndurations;
 	uint64		samples;		/* durations counted, of all nodes */
 	LostClaims	lost_claims;
+	ClientNames clients;
 
 	Waiter	   *waiters;
 	int			waiter_free;	/* list through next */

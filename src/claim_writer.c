@@ -39,7 +39,7 @@ typedef struct Writing
 {
 	Board	   *board;
 	InstanceTable *table;
-	Lease		lease;			/* a copy */
+	LeaseCopy	claim;
 	bool		undo;
 	int			note;
 	bool		moved_on;		/* the row is not what was claimed any more */
@@ -93,7 +93,7 @@ claim_writer_ask(Board *board, Lease *lease, int attempt, const char *client,
 {
 	lease->attempt = attempt;
 	lease->claimed_at = claimed_at;
-	strlcpy(lease->client, client, sizeof(lease->client));
+	lease_set_client(board, lease, client);
 	enqueue(board, lease, CLAIM_WRITE_WANTED, AT_ONCE);
 	board_due_at(board, AT_ONCE);
 }
@@ -118,7 +118,7 @@ want_undo(Board *board, Lease *lease, TimestampTz not_before)
 bool
 claim_writer_abandon(Board *board, Lease *lease)
 {
-	switch (lease->write)
+	switch ((ClaimWrite) lease->write)
 	{
 		case CLAIM_WRITE_NONE:
 		case CLAIM_WRITE_WANTED:
@@ -196,7 +196,7 @@ take_wanted(Board *board, TimestampTz now, Writing *writings, int max)
 		dequeue(board, lease);
 		writings[n].undo = lease->write == CLAIM_UNDO_WANTED;
 		lease->write = writings[n].undo ? CLAIM_UNDO_RUNNING : CLAIM_WRITE_RUNNING;
-		writings[n].lease = *lease;
+		lease_copy(board, lease, &writings[n].claim);
 		writings[n].note = xact_note_claim_write(&lease->instance, lease->visit);
 		n++;
 	}
@@ -211,11 +211,11 @@ write_claim(Writing *writing, InstanceRow *row)
 	RowImage	before = instance_image(row);
 	RowImage	after;
 
-	row->attempt = writing->lease.attempt;
+	row->attempt = writing->claim.lease.attempt;
 	row->deliveries++;
 	row->held = true;
-	row->held_by = writing->lease.client;
-	row->held_since = writing->lease.claimed_at;
+	row->held_by = writing->claim.client;
+	row->held_since = writing->claim.lease.claimed_at;
 	row->delayed = false;
 	row->timed = node->on_timeout >= 0;
 	row->ready_at = time_after(row->held_since, node->timeout);
@@ -244,7 +244,7 @@ undo_claim(Writing *writing, InstanceRow *row)
 static void
 work_on(Writing *writing)
 {
-	const Lease *lease = &writing->lease;
+	const Lease *lease = &writing->claim.lease;
 	InstanceRow row;
 
 	writing->moved_on =
@@ -303,7 +303,7 @@ work_on_one(Writing *writing, TimestampTz now)
 	if (careful)
 	{
 		snprintf(about, sizeof(about), "the claim of instance %s",
-				 uuid_string(&writing->lease.instance));
+				 uuid_string(&writing->claim.lease.instance));
 		good = contained(work_apart, writing, about);
 		writing->table = table;
 	}
@@ -311,9 +311,9 @@ work_on_one(Writing *writing, TimestampTz now)
 		work_on(writing);
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	lease = lease_find(board, &writing->lease.instance);
-	if (lease != NULL && lease->visit == writing->lease.visit &&
-		lease->write == writing->lease.write)
+	lease = lease_find(board, &writing->claim.lease.instance);
+	if (lease != NULL && lease->visit == writing->claim.lease.visit &&
+		lease->write == writing->claim.lease.write)
 	{
 		if (!good || writing->locked || writing->moved_on)
 			not_written(writing, lease, good, now);

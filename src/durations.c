@@ -9,6 +9,7 @@
 
 #include "durations.h"
 
+#include "client_name.h"
 #include "lease.h"
 #include "lost_claim.h"
 
@@ -229,12 +230,12 @@ attempt_named(Board *board, const pg_uuid_t *instance, int visit, const char *cl
 	int			attempt = 0;
 
 	if (lease != NULL && !lease->pending && lease->visit == visit &&
-		(client == NULL || strcmp(lease->client, client) == 0))
+		(client == NULL || strcmp(client_name(&board->clients, lease->client), client) == 0))
 		attempt = lease->attempt;
 	for (claim = lost_claims_first(&board->lost_claims, instance, visit); claim != NULL;
 		 claim = lost_claims_next(&board->lost_claims, claim))
 	{
-		if (client != NULL && strcmp(claim->client, client) != 0)
+		if (client != NULL && claim->client_hash != client_name_hash(client))
 			continue;
 		if (attempt != 0)
 			return 0;

@@ -39,7 +39,7 @@ typedef struct Expiring
 {
 	Board	   *board;
 	InstanceTable *table;
-	Lease		lease;			/* a copy */
+	LeaseCopy	claim;
 	TimestampTz now;
 	bool		locked;
 	bool		over;			/* the row has outlived it: it can go */
@@ -51,7 +51,7 @@ static bool running = false;
 static bool careful = false;
 
 static int
-take_due(Board *board, TimestampTz now, Lease *leases, int max)
+take_due(Board *board, TimestampTz now, LeaseCopy *leases, int max)
 {
 	Lease	   *lease;
 	int			n = 0;
@@ -65,7 +65,7 @@ take_due(Board *board, TimestampTz now, Lease *leases, int max)
 			lease->expiring = true;
 			lease_check_again(board, lease, now + IN_WORK);
 			xact_note_expiring(&lease->instance, lease->visit, lease->attempt);
-			leases[n++] = *lease;
+			lease_copy(board, lease, &leases[n++]);
 		}
 	}
 	LWLockRelease(board->lock);
@@ -101,12 +101,12 @@ lease_has_no_say(const InstanceRow *row, TimestampTz now)
 static void
 expire(Expiring *expiring)
 {
-	Lease	   *lease = &expiring->lease;
+	Lease	   *lease = &expiring->claim.lease;
 	InstanceRow row;
 	Move		move = {
 		.kind = CHANGE_TIMEOUT,
 		.now = expiring->now,
-		.client = lease->client,
+		.client = lease_copy_client(&expiring->claim),
 		.attempt = lease->attempt,
 		.claimed_at = lease->claimed_at,
 		.ticket = lease->ticket,
@@ -150,7 +150,7 @@ expire_one(Expiring *expiring)
 	if (careful)
 	{
 		snprintf(about, sizeof(about), "the lease of instance %s",
-				 uuid_string(&expiring->lease.instance));
+				 uuid_string(&expiring->claim.lease.instance));
 		good = contained(expire_apart, expiring, about);
 		expiring->table = table;
 	}
@@ -160,15 +160,15 @@ expire_one(Expiring *expiring)
 		return;
 
 	LWLockAcquire(expiring->board->lock, LW_EXCLUSIVE);
-	lease = lease_find_exact(expiring->board, &expiring->lease.instance,
-							 expiring->lease.visit, expiring->lease.attempt);
+	lease = lease_find_exact(expiring->board, &expiring->claim.lease.instance,
+							 expiring->claim.lease.visit, expiring->claim.lease.attempt);
 	if (lease != NULL && expiring->over)
 	{
 		/*
 		 * Who took hints or refilled passed the row by for this lease: if it is
 		 * ready (a prepared transaction gave it back, say), offer it.
 		 */
-		lost_claims_remember(&expiring->board->lost_claims, lease);
+		lost_claims_remember(expiring->board, lease);
 		lease_drop(expiring->board, lease);
 		board_offer(expiring->board, &expiring->row);
 	}
@@ -203,7 +203,7 @@ run(void)
 {
 	Board	   *board = board_get();
 	TimestampTz now = board_now(board);
-	Lease	   *leases = palloc(BATCH * sizeof(Lease));
+	LeaseCopy  *leases = palloc(BATCH * sizeof(LeaseCopy));
 	InstanceTable table;
 	Expiring	expiring = {.board = board, .table = &table, .now = now};
 	int			n;
@@ -216,7 +216,7 @@ run(void)
 		instance_table_open(&table, RowExclusiveLock);
 		for (int i = 0; i < n; i++)
 		{
-			expiring.lease = leases[i];
+			expiring.claim = leases[i];
 			expire_one(&expiring);
 		}
 		instance_table_close(&table);

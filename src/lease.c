@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "claim_writer.h"
+#include "client_name.h"
 #include "durations.h"
 #include "lost_claim.h"
 #include "miscadmin.h"
@@ -158,6 +159,17 @@ lease_find_pending(Board *board, const pg_uuid_t *instance, int visit)
 	return NULL;
 }
 
+/* The lease is about to go, or to become another. */
+static void
+forget_all_about(Board *board, Lease *lease)
+{
+	if (lease->pending)
+		board->npending--;
+	claim_writer_forget(board, lease);
+	heap_remove(board, lease);
+	client_name_release(&board->clients, lease->client);
+}
+
 LeaseTaken
 lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 {
@@ -176,16 +188,14 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 		}
 		if (lease->visit >= hint->visit)
 			return LEASE_HELD;
-		if (lease->pending)
-			board->npending--;
-		claim_writer_forget(board, lease);
-		heap_remove(board, lease);
+		forget_all_about(board, lease);
 	}
 	memset((char *) lease + sizeof(pg_uuid_t), 0, sizeof(Lease) - sizeof(pg_uuid_t));
 	lease->visit = hint->visit;
 	lease->node = node;
 	lease->node_generation = node >= 0 ? board->nodes[node].generation : 0;
 	lease->tid = hint->tid;
+	lease->client = CLIENT_UNKNOWN;
 	lease->pending = true;
 	/* The postmaster, which restores what was saved, is no such process. */
 	lease->owner = MyProc != NULL ? proc_number(MyProc) : -1;
@@ -213,11 +223,27 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 	lease->cutoff = term->cutoff;
 	lease->durations = term->durations;
 	lease->tid = *tid;
-	strlcpy(lease->client, client, sizeof(lease->client));
+	lease_set_client(board, lease, client);
 	if (lease->heap_index < 0)
 		lease->heap_index = board->nexpiry++;
 	heap_settle(board, lease);
 	board_due_at(board, lease->check_at);
+}
+
+void
+lease_set_client(Board *board, Lease *lease, const char *client)
+{
+	int			before = lease->client;
+
+	lease->client = client_name_hold(&board->clients, client);
+	client_name_release(&board->clients, before);
+}
+
+void
+lease_copy(const Board *board, const Lease *lease, LeaseCopy *copy)
+{
+	copy->lease = *lease;
+	strlcpy(copy->client, client_name(&board->clients, lease->client), sizeof(copy->client));
 }
 
 void
@@ -246,10 +272,7 @@ lease_first(Board *board)
 void
 lease_drop(Board *board, Lease *lease)
 {
-	if (lease->pending)
-		board->npending--;
-	claim_writer_forget(board, lease);
-	heap_remove(board, lease);
+	forget_all_about(board, lease);
 	hash_search(board->leases, &lease->instance, HASH_REMOVE, NULL);
 	/* Somebody may have gone to sleep beside work, for want of a lease. */
 	if (board->leases_full)
@@ -266,7 +289,7 @@ lease_drop_before_visit(Board *board, const pg_uuid_t *instance, int visit)
 
 	if (lease == NULL || lease->visit >= visit)
 		return;
-	lost_claims_remember(&board->lost_claims, lease);
+	lost_claims_remember(board, lease);
 	lease_drop(board, lease);
 }
 
@@ -282,4 +305,5 @@ lease_forget_all(Board *board)
 	board->nexpiry = 0;
 	board->npending = 0;
 	board->write_first = board->write_last = NULL;
+	client_names_forget_all(&board->clients);
 }

@@ -90,6 +90,19 @@ extern Lease *lease_find_pending(Board *board, const pg_uuid_t *instance, int vi
 extern void lease_hold(Board *board, Lease *lease, int attempt, int deliveries,
 					   const char *client, const LeaseTerm *term, ItemPointer tid);
 
+/* Its holder's name becomes this one; empty: nobody knows. */
+extern void lease_set_client(Board *board, Lease *lease, const char *client);
+
+/* A copy, for when the lock is not held any more. */
+extern void lease_copy(const Board *board, const Lease *lease, LeaseCopy *copy);
+
+/* Whose lease it was; NULL: nobody knows, as after a heartbeat that took it anew. */
+static inline const char *
+lease_copy_client(const LeaseCopy *copy)
+{
+	return copy->client[0] != '\0' ? copy->client : NULL;
+}
+
 extern void lease_set_expiry(Board *board, Lease *lease, TimestampTz expires_at);
 
 /* After a failed try to take it back: try again then. */

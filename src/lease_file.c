@@ -25,7 +25,7 @@
 #define LEASE_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/dfsmr.leases"
 
 /* Changes whenever SavedLease does. */
-static const uint32 LEASE_FILE_MAGIC = 0x0df50003;
+static const uint32 LEASE_FILE_MAGIC = 0x0df50004;
 
 typedef struct SavedLease
 {
@@ -34,7 +34,7 @@ typedef struct SavedLease
 	pg_uuid_t	installation;
 	NodeName	name;			/* of its node set; empty: it has none any more */
 	NodeName	durations;		/* of its durations; the same */
-	Lease		lease;
+	LeaseCopy	copy;
 } SavedLease;
 
 /* ------------------------------------------------------------------ saving */
@@ -52,7 +52,7 @@ save_board(FILE *file, Board *board, pg_crc32c *crc)
 		saved.database = board->database;
 		saved.extension = board->extension;
 		saved.installation = board->installation;
-		saved.lease = *lease;
+		lease_copy(board, lease, &saved.copy);
 		if (lease->node >= 0 && board->nodes[lease->node].used &&
 			board->nodes[lease->node].generation == lease->node_generation)
 			saved.name = board->nodes[lease->node].name;
@@ -107,14 +107,15 @@ static void
 restore(const SavedLease *saved)
 {
 	Board	   *board = board_claim_slot(saved->database, saved->extension, &saved->installation);
+	const Lease *was = &saved->copy.lease;
 	SetEntry	hint;
 	Lease	   *lease;
 	LeaseTerm	term = {
-		.claimed_at = saved->lease.claimed_at,
-		.expires_at = saved->lease.expires_at,
-		.renewal = saved->lease.renewal,
-		.cutoff = saved->lease.cutoff,
-		.in_row = saved->lease.in_row,
+		.claimed_at = was->claimed_at,
+		.expires_at = was->expires_at,
+		.renewal = was->renewal,
+		.cutoff = was->cutoff,
+		.in_row = was->in_row,
 		.durations = {.slot = -1},
 	};
 	int			node = -1;
@@ -122,18 +123,18 @@ restore(const SavedLease *saved)
 	if (board == NULL)
 		return;
 	memset(&hint, 0, sizeof(hint));
-	hint.key.id = saved->lease.instance;
-	hint.visit = saved->lease.visit;
-	hint.tid = saved->lease.tid;
+	hint.key.id = was->instance;
+	hint.visit = was->visit;
+	hint.tid = was->tid;
 	if (saved->name.machine[0] != '\0')
 		node = node_set_get(board, &saved->name);
 	if (saved->durations.machine[0] != '\0')
 		term.durations = durations_get(board, &saved->durations);
 	if (lease_take(board, &hint, node, &lease) == LEASE_TAKEN)
 	{
-		lease_hold(board, lease, saved->lease.attempt, saved->lease.deliveries,
-				   saved->lease.client, &term, &hint.tid);
-		lease->counted = saved->lease.counted;
+		lease_hold(board, lease, was->attempt, was->deliveries,
+				   saved->copy.client, &term, &hint.tid);
+		lease->counted = was->counted;
 	}
 }
 

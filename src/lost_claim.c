@@ -12,6 +12,7 @@
 
 #include "lost_claim.h"
 
+#include "client_name.h"
 #include "common/hashfn.h"
 
 #define NOWHERE (-1)
@@ -58,8 +59,9 @@ lost_claims_forget(LostClaims *lost, LostClaim *claim)
 }
 
 void
-lost_claims_remember(LostClaims *lost, const Lease *lease)
+lost_claims_remember(Board *board, const Lease *lease)
 {
+	LostClaims *lost = &board->lost_claims;
 	LostClaim  *claim = &lost->claims[lost->oldest];
 	int		   *chain = chain_of(lost, &lease->instance);
 
@@ -72,7 +74,7 @@ lost_claims_remember(LostClaims *lost, const Lease *lease)
 	claim->attempt = lease->attempt;
 	claim->claimed_at = lease->claimed_at;
 	claim->durations = lease->durations;
-	strlcpy(claim->client, lease->client, sizeof(claim->client));
+	claim->client_hash = client_name_hash(client_name(&board->clients, lease->client));
 	claim->next = *chain;
 	*chain = lost->oldest;
 	lost->oldest = (lost->oldest + 1) % lost->capacity;

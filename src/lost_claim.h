@@ -18,13 +18,13 @@
 
 #include "board_internal.h"
 
-/* About 120 bytes each: one for every four leases, but some in any case. */
+/* About 50 bytes each: one for every four leases, but some in any case. */
 extern int	lost_claims_capacity(void);
 extern Size lost_claims_size(void);
 extern void lost_claims_init(LostClaims *lost, char *memory);
 
 /* The lease is about to be dropped, and its holder has not completed. */
-extern void lost_claims_remember(LostClaims *lost, const Lease *lease);
+extern void lost_claims_remember(Board *board, const Lease *lease);
 
 /*
  * The first claim of the instance's visit, or the next one behind another; NULL

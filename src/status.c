@@ -69,33 +69,35 @@ dfsmr_board_leases(PG_FUNCTION_ARGS)
 	Board	   *board = board_get_if_available();
 	bool		reads_all = privilege_has(NULL, PRIVILEGE_READ);
 	InstanceTable table;
-	Lease	   *copy;
+	LeaseCopy  *copy;
 	int			n;
 
 	init_materialized_srf(fcinfo);
 	if (board == NULL)
 		return (Datum) 0;
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, dfsmr_max_leases * sizeof(Lease));
+	copy = MemoryContextAllocHuge(CurrentMemoryContext, dfsmr_max_leases * sizeof(LeaseCopy));
 	LWLockAcquire(board->lock, LW_SHARED);
 	n = board->nexpiry;
 	for (int i = 0; i < n; i++)
-		copy[i] = *board->expiry[i];
+		lease_copy(board, board->expiry[i], &copy[i]);
 	LWLockRelease(board->lock);
 	instance_table_open(&table, AccessShareLock);
 	for (int i = 0; i < n; i++)
 	{
+		Lease	   *lease = &copy[i].lease;
 		Datum		values[7];
 		bool		nulls[7] = {false};
 
-		if (!may_see_lease(&table, reads_all, &copy[i]))
+		if (!may_see_lease(&table, reads_all, lease))
 			continue;
-		values[0] = UUIDPGetDatum(&copy[i].instance);
-		values[1] = Int32GetDatum(copy[i].visit);
-		values[2] = Int32GetDatum(copy[i].attempt);
-		values[3] = Int32GetDatum(copy[i].deliveries);
+		values[0] = UUIDPGetDatum(&lease->instance);
+		values[1] = Int32GetDatum(lease->visit);
+		values[2] = Int32GetDatum(lease->attempt);
+		values[3] = Int32GetDatum(lease->deliveries);
+		nulls[4] = lease_copy_client(&copy[i]) == NULL;
 		values[4] = CStringGetTextDatum(copy[i].client);
-		values[5] = TimestampTzGetDatum(copy[i].claimed_at);
-		values[6] = TimestampTzGetDatum(copy[i].expires_at);
+		values[5] = TimestampTzGetDatum(lease->claimed_at);
+		values[6] = TimestampTzGetDatum(lease->expires_at);
 		put(result, values, nulls);
 	}
 	instance_table_close(&table);
@@ -205,6 +207,7 @@ dfsmr_board_status(PG_FUNCTION_ARGS)
 	LWLockRelease(board->lock);
 
 	put_count(result, "leases", copy.nexpiry + copy.npending, dfsmr_max_leases);
+	put_count(result, "clients with leases", copy.clients.used, copy.clients.capacity);
 	put_count(result, "waiters", copy.nwaiters, dfsmr_max_waiters);
 	put_count(result, "prepared transactions", copy.nprepared, dfsmr_max_prepared);
 	put_count(result, "postponed timers", copy.npostponed, MAX_POSTPONED);

@@ -177,10 +177,10 @@ due_edge(Board *board, const InstanceRow *row, const MachineNode *node, Move *mo
 	move->kind = node->kind == NODE_TIMER ? CHANGE_TIMER : CHANGE_TIMEOUT;
 	if (row->held)
 	{
-		Lease		lease;
+		LeaseCopy	claim;
 
-		if (claim_in_flight(board, row, &lease))
-			move->ticket = lease.ticket;
+		if (claim_in_flight(board, row, &claim))
+			move->ticket = claim.lease.ticket;
 		move->client = row->held_by;
 		move->attempt = row->attempt;
 		move->claimed_at = row->held_since;

@@ -491,7 +491,7 @@ end_claim(Board *board, const Note *note)
 		return;
 	/* Its worker may not know, and complete later. */
 	if (lease->expiring)
-		lost_claims_remember(&board->lost_claims, lease);
+		lost_claims_remember(board, lease);
 	lease_drop(board, lease);
 }
 

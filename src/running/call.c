@@ -160,7 +160,7 @@ fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointer hint, Inst
 }
 
 bool
-claim_in_flight(Board *board, const InstanceRow *row, Lease *copy)
+claim_in_flight(Board *board, const InstanceRow *row, LeaseCopy *copy)
 {
 	Lease	   *lease;
 	bool		found;
@@ -172,7 +172,7 @@ claim_in_flight(Board *board, const InstanceRow *row, Lease *copy)
 	found = lease != NULL && !lease->pending && lease->visit == row->visit &&
 		lease->attempt >= attempt_running(row);
 	if (found)
-		*copy = *lease;
+		lease_copy(board, lease, copy);
 	LWLockRelease(board->lock);
 	return found;
 }

@@ -57,7 +57,7 @@ extern void fetch_required(InstanceTable *table, const pg_uuid_t *id, ItemPointe
  * Is a claim of the row's visit out?  Then a copy of its lease.  One that the
  * row has outlived was counted when it ended.
  */
-extern bool claim_in_flight(Board *board, const InstanceRow *row, Lease *lease);
+extern bool claim_in_flight(Board *board, const InstanceRow *row, LeaseCopy *copy);
 
 /* Refusals that several calls know. */
 extern Refusal refusal_unknown_instance(const pg_uuid_t *id);

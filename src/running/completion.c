@@ -73,13 +73,14 @@ completed_attempt(Board *board, const Completion *said)
 static void
 complete_from_lease(Board *board, const InstanceRow *row, const Completion *said, Move *move)
 {
-	Lease	   *lease = palloc(sizeof(Lease));
-	bool		claimed = claim_in_flight(board, row, lease);
+	LeaseCopy  *claim = palloc(sizeof(LeaseCopy));
+	bool		claimed = claim_in_flight(board, row, claim);
+	const Lease *lease = &claim->lease;
 
 	move->deliveries = claimed && !row->held ? 1 : 0;
 	move->client = said->client;
 	if (move->client == NULL)
-		move->client = claimed ? lease->client : row->held_by;
+		move->client = claimed ? lease_copy_client(claim) : row->held_by;
 	move->attempt = said->attempt;
 	if (move->attempt == 0)
 		move->attempt = claimed ? lease->attempt : row->attempt;

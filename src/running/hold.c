@@ -232,13 +232,14 @@ dfsmr_heartbeat(PG_FUNCTION_ARGS)
 static void
 find_lease(Board *board, const InstanceRow *row, int attempt, Move *move)
 {
-	Lease	   *lease = palloc(sizeof(Lease));
-	bool		leased = claim_in_flight(board, row, lease);
+	LeaseCopy  *claim = palloc(sizeof(LeaseCopy));
+	bool		leased = claim_in_flight(board, row, claim);
+	const Lease *lease = &claim->lease;
 
 	if (!row->held && (!leased || lease->expiring))
 		raise_stale_lease(row, attempt);
 	move->attempt = row->held ? row->attempt : lease->attempt;
-	move->client = row->held ? row->held_by : lease->client;
+	move->client = row->held ? row->held_by : lease_copy_client(claim);
 	if (leased)
 		move->ticket = lease->ticket;
 	else

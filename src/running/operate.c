@@ -28,13 +28,13 @@ static void
 fetch_operable(Board *board, InstanceTable *table, const pg_uuid_t *id, InstanceRow *row,
 			   Move *move)
 {
-	Lease		lease;
+	LeaseCopy	claim;
 
 	fetch_required(table, id, NULL, row);
 	privilege_require(row->machine, PRIVILEGE_ADMIN);
 	if (row->kind == NODE_FINAL)
 		raise_refusal(refusal_finished(row));
-	move->deliveries = claim_in_flight(board, row, &lease) && !row->held ? 1 : 0;
+	move->deliveries = claim_in_flight(board, row, &claim) && !row->held ? 1 : 0;
 }
 
 /* abort(instance, reason) */
