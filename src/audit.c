@@ -263,7 +263,7 @@ describe(Board *board, Slice *slice)
 	/* Delayed tasks that are due stay in their index, perhaps very many. */
 	if (slice->kind == SET_DELAYED)
 		slice->from.at = Max(slice->from.at, slice->due_until);
-	return set->refiller < 0;
+	return set->refiller < 0 && entry_key_compare(&slice->from, &slice->until) < 0;
 }
 
 static bool

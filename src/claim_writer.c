@@ -93,7 +93,9 @@ claim_writer_ask(Board *board, Lease *lease, int attempt, const char *client,
 {
 	lease->attempt = attempt;
 	lease->claimed_at = claimed_at;
-	lease_set_client(board, lease, client);
+	/* Should there be no room, nothing is written: the call offers it again. */
+	if (!lease_set_writer(board, lease, client))
+		return;
 	enqueue(board, lease, CLAIM_WRITE_WANTED, AT_ONCE);
 	board_due_at(board, AT_ONCE);
 }
@@ -111,6 +113,7 @@ static void
 want_undo(Board *board, Lease *lease, TimestampTz not_before)
 {
 	lease->owner = -1;
+	(void) lease_set_writer(board, lease, "");
 	enqueue(board, lease, CLAIM_UNDO_WANTED, not_before);
 	board_due_at(board, not_before);
 }
@@ -126,7 +129,9 @@ claim_writer_abandon(Board *board, Lease *lease)
 			claim_writer_forget(board, lease);
 			return true;
 		case CLAIM_WRITE_RUNNING:
+			/* Who writes it has a copy. */
 			lease->owner = -1;
+			(void) lease_set_writer(board, lease, "");
 			return false;
 		case CLAIM_WRITE_DONE:
 			want_undo(board, lease, AT_ONCE);

@@ -13,6 +13,7 @@
 #include "client_name.h"
 
 #include "common/hashfn.h"
+#include "unheard.h"
 
 #define NOWHERE (-1)
 
@@ -22,16 +23,23 @@ client_names_capacity(void)
 	return Max(dfsmr_max_leases / 4, 64);
 }
 
+/* Those that are kept included. */
+static int
+all_places(void)
+{
+	return client_names_capacity() + processes_max();
+}
+
 Size
 client_names_size(void)
 {
-	return mul_size(client_names_capacity(), sizeof(KnownClient) + sizeof(int));
+	return mul_size(all_places(), sizeof(KnownClient) + sizeof(int));
 }
 
 void
 client_names_init(ClientNames *names, char *memory)
 {
-	names->capacity = client_names_capacity();
+	names->capacity = all_places();
 	names->clients = (KnownClient *) memory;
 	names->chains = (int *) (memory + names->capacity * sizeof(KnownClient));
 	client_names_forget_all(names);
@@ -53,11 +61,13 @@ client_names_forget_all(ClientNames *names)
 uint32
 client_name_hash(const char *name)
 {
-	return hash_bytes((const unsigned char *) name, strlen(name));
+	if (name[0] == '\0')
+		return 0;
+	return Max(hash_bytes((const unsigned char *) name, strlen(name)), 1);
 }
 
 int
-client_name_hold(ClientNames *names, const char *name)
+client_name_hold(ClientNames *names, const char *name, bool written)
 {
 	uint32		hash = client_name_hash(name);
 	int		   *chain = &names->chains[hash % names->capacity];
@@ -75,7 +85,7 @@ client_name_hold(ClientNames *names, const char *name)
 			return place;
 		}
 	}
-	if (names->free == NOWHERE)
+	if (names->free == NOWHERE || (!written && names->used >= client_names_capacity()))
 		return CLIENT_UNKNOWN;
 	place = names->free;
 	client = &names->clients[place];
@@ -98,10 +108,14 @@ client_name_release(ClientNames *names, int place)
 	if (place == CLIENT_UNKNOWN)
 		return;
 	client = &names->clients[place];
+	Assert(client->holders > 0);
 	if (--client->holders > 0)
 		return;
 	for (link = &names->chains[client->hash % names->capacity]; *link != place;)
+	{
+		Assert(*link != NOWHERE);
 		link = &names->clients[*link].next;
+	}
 	*link = client->next;
 	client->next = names->free;
 	names->free = place;

@@ -222,6 +222,13 @@ durations_completed(Board *board, const pg_uuid_t *instance, int visit, int atte
 		lease_drop(board, lease);
 }
 
+/* May it be this client's?  Yes, if either is not known. */
+static bool
+is_client(uint32 hash, const char *client)
+{
+	return client == NULL || hash == 0 || hash == client_name_hash(client);
+}
+
 static int
 attempt_named(Board *board, const pg_uuid_t *instance, int visit, const char *client)
 {
@@ -230,12 +237,12 @@ attempt_named(Board *board, const pg_uuid_t *instance, int visit, const char *cl
 	int			attempt = 0;
 
 	if (lease != NULL && !lease->pending && lease->visit == visit &&
-		(client == NULL || strcmp(client_name(&board->clients, lease->client), client) == 0))
+		is_client(client_name_hash(client_name(&board->clients, lease->client)), client))
 		attempt = lease->attempt;
 	for (claim = lost_claims_first(&board->lost_claims, instance, visit); claim != NULL;
 		 claim = lost_claims_next(&board->lost_claims, claim))
 	{
-		if (client != NULL && claim->client_hash != client_name_hash(client))
+		if (!is_client(claim->client_hash, client))
 			continue;
 		if (attempt != 0)
 			return 0;

@@ -122,7 +122,11 @@ expire(Expiring *expiring)
 			 lease->attempt < attempt_running(&row) || lease_has_no_say(&row, expiring->now))
 		mark_over(expiring, &row);
 	else
+	{
+		if (row.held)
+			move.client = row.held_by;
 		expiring->locked = attempt_failed(expiring->table, &row, &move) != INSTANCE_UPDATED;
+	}
 }
 
 /* With a table of its own: what a subtransaction opens, it must close. */

@@ -206,6 +206,22 @@ lease_take(Board *board, const SetEntry *hint, int node, Lease **result)
 	return LEASE_TAKEN;
 }
 
+static void
+set_client(Board *board, Lease *lease, const char *client, bool written)
+{
+	int			before = lease->client;
+
+	lease->client = client_name_hold(&board->clients, client, written);
+	client_name_release(&board->clients, before);
+}
+
+bool
+lease_set_writer(Board *board, Lease *lease, const char *client)
+{
+	set_client(board, lease, client, true);
+	return lease->client != CLIENT_UNKNOWN;
+}
+
 void
 lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *client,
 		   const LeaseTerm *term, ItemPointer tid)
@@ -223,20 +239,12 @@ lease_hold(Board *board, Lease *lease, int attempt, int deliveries, const char *
 	lease->cutoff = term->cutoff;
 	lease->durations = term->durations;
 	lease->tid = *tid;
-	lease_set_client(board, lease, client);
+	/* Of a claim at most once the row says whose it is. */
+	set_client(board, lease, term->in_row ? "" : client, false);
 	if (lease->heap_index < 0)
 		lease->heap_index = board->nexpiry++;
 	heap_settle(board, lease);
 	board_due_at(board, lease->check_at);
-}
-
-void
-lease_set_client(Board *board, Lease *lease, const char *client)
-{
-	int			before = lease->client;
-
-	lease->client = client_name_hold(&board->clients, client);
-	client_name_release(&board->clients, before);
 }
 
 void

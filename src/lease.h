@@ -90,13 +90,19 @@ extern Lease *lease_find_pending(Board *board, const pg_uuid_t *instance, int vi
 extern void lease_hold(Board *board, Lease *lease, int attempt, int deliveries,
 					   const char *client, const LeaseTerm *term, ItemPointer tid);
 
-/* Its holder's name becomes this one; empty: nobody knows. */
-extern void lease_set_client(Board *board, Lease *lease, const char *client);
+/*
+ * The client of a claim that is to be written, until it has been; false: there is
+ * no room for its name.  Empty: that is over.
+ */
+extern bool lease_set_writer(Board *board, Lease *lease, const char *client);
 
 /* A copy, for when the lock is not held any more. */
 extern void lease_copy(const Board *board, const Lease *lease, LeaseCopy *copy);
 
-/* Whose lease it was; NULL: nobody knows, as after a heartbeat that took it anew. */
+/*
+ * Whose lease it was; NULL: the row says so (at most once), or nobody knows, as
+ * after a heartbeat that took it anew, or when there was no room for the name.
+ */
 static inline const char *
 lease_copy_client(const LeaseCopy *copy)
 {

@@ -50,7 +50,6 @@ set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
 	memset(scan, 0, sizeof(*scan));
 	scan->kind = kind;
 	scan->from = *from;
-	scan->left = PG_INT64_MAX;
 	if (kind == SET_READY)
 	{
 		scan->retry = retry == RETRIES;
@@ -67,16 +66,16 @@ set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, int retry,
 void
 set_scan_limit(SetScan *scan, int64 dead_entries)
 {
+	scan->limited = true;
 	scan->left = dead_entries;
 }
 
 bool
 set_scan_stopped(const SetScan *scan, EntryKey *key)
 {
-	if (scan->left > 0)
-		return false;
-	*key = scan->passed;
-	return true;
+	if (scan->stopped)
+		*key = scan->passed;
+	return scan->stopped;
 }
 
 static IndexScanDesc
@@ -85,7 +84,7 @@ begin_rows(SetScan *scan, Snapshot snapshot, ScanKey keys, int nkeys)
 	IndexScanDesc rows = index_beginscan(scan->rel, scan->index, snapshot, NULL, nkeys, 0);
 
 	/* The entries themselves too, to know where it stopped. */
-	rows->xs_want_itup = scan->left != PG_INT64_MAX;
+	rows->xs_want_itup = scan->limited;
 	index_rescan(rows, keys, nkeys, NULL, 0);
 	return rows;
 }
@@ -106,10 +105,26 @@ entry_key(const SetScan *scan, IndexScanDesc rows)
 	EntryKey	key;
 
 	memset(&key, 0, sizeof(key));
-	key.rank = scan->kind == SET_READY ? scan->rank : 0;
+	if (scan->kind == SET_READY)
+		key.rank = DatumGetInt32(entry_column(rows, 4));
 	key.at = DatumGetTimestampTz(entry_column(rows, ready_at));
 	key.id = *DatumGetUUIDP(entry_column(rows, ready_at + 1));
 	return key;
+}
+
+/*
+ * Is it time to stop before this entry?  Not between two with the same key: one
+ * of them may be the row's, and who goes on behind the key would miss it.
+ */
+static bool
+is_enough(const SetScan *scan, IndexScanDesc rows)
+{
+	EntryKey	key;
+
+	if (!scan->limited || scan->left > 0)
+		return false;
+	key = entry_key(scan, rows);
+	return entry_key_compare(&key, &scan->passed) != 0;
 }
 
 /* The next row of the index, unless too many dead entries lie before it. */
@@ -117,17 +132,24 @@ static bool
 next_row(SetScan *scan, IndexScanDesc rows)
 {
 	CHECK_FOR_INTERRUPTS();
-	while (scan->left > 0)
+	for (;;)
 	{
-		/* Of one entry there may be several versions: none is visible to all. */
-		if (!rows->xs_heap_continue && index_getnext_tid(rows, ForwardScanDirection) == NULL)
-			return false;
+		/* Such snapshots may see several versions at one entry. */
+		bool		same_entry = rows->xs_heap_continue;
+
+		if (!same_entry)
+		{
+			if (index_getnext_tid(rows, ForwardScanDirection) == NULL)
+				return false;
+			scan->stopped = is_enough(scan, rows);
+			if (scan->stopped)
+				return false;
+		}
 		if (index_fetch_heap(rows, scan->slot))
 			return true;
-		if (--scan->left == 0)
+		if (scan->limited && !same_entry && scan->left > 0 && --scan->left == 0)
 			scan->passed = entry_key(scan, rows);
 	}
-	return false;
 }
 
 static Datum
@@ -251,7 +273,7 @@ advance(SetScan *scan)
 		if (next_row(scan, scan->rows))
 			return true;
 		end_rows(scan);
-		if (scan->rank == PG_INT32_MAX || scan->left == 0)
+		if (scan->rank == PG_INT32_MAX || scan->stopped)
 			return false;
 		scan->rank++;
 	}

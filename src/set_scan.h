@@ -38,7 +38,9 @@ typedef struct SetScan
 	Relation	index;
 	IndexScanDesc rows;			/* NULL between the ranks */
 	bool		begun;			/* with the first priority */
-	int64		left;			/* dead entries that may still be passed */
+	bool		limited;
+	bool		stopped;
+	int64		left;			/* limited: dead entries that may still be passed */
 	EntryKey	passed;			/* the last of them, when none is left */
 	ScanKeyData behind[2];		/* the columns of its row comparison */
 	TupleTableSlot *slot;
@@ -52,15 +54,16 @@ extern void set_scan_begin(SetScan *scan, SetKind kind, const NodeName *name, in
 						   const EntryKey *from, TimestampTz due_until);
 
 /*
- * Pass by so many dead entries of the index at most: as long as somebody has an
- * old snapshot none can be removed, and there may be very many.
+ * Pass by so many dead entries of the index at most, and the rest of those with
+ * the key of the last: as long as somebody has an old snapshot none can be removed,
+ * and there may be very many.  Before the first row.
  */
 extern void set_scan_limit(SetScan *scan, int64 dead_entries);
 
 /* The next row is in scan->slot, with this key; false: there is none. */
 extern bool set_scan_next(SetScan *scan, EntryKey *key);
 
-/* Did it end for too many dead entries?  Then it came up to this key. */
+/* Did it end for too many dead entries?  Then it has done all up to this key. */
 extern bool set_scan_stopped(const SetScan *scan, EntryKey *key);
 
 extern void set_scan_end(SetScan *scan);

@@ -8,6 +8,7 @@
 #include "dfsmr.h"
 
 #include "board_internal.h"
+#include "client_name.h"
 #include "funcapi.h"
 #include "lease.h"
 #include "machine_cache.h"
@@ -207,7 +208,7 @@ dfsmr_board_status(PG_FUNCTION_ARGS)
 	LWLockRelease(board->lock);
 
 	put_count(result, "leases", copy.nexpiry + copy.npending, dfsmr_max_leases);
-	put_count(result, "clients with leases", copy.clients.used, copy.clients.capacity);
+	put_count(result, "clients with leases", copy.clients.used, client_names_capacity());
 	put_count(result, "waiters", copy.nwaiters, dfsmr_max_waiters);
 	put_count(result, "prepared transactions", copy.nprepared, dfsmr_max_prepared);
 	put_count(result, "postponed timers", copy.npostponed, MAX_POSTPONED);

@@ -24,9 +24,8 @@ static pg_atomic_uint32 *untold = NULL;
 /* This process has said so. */
 static bool said = false;
 
-/* Processes that can be; MaxBackends is not known yet when memory is reserved. */
-static int
-nslots(void)
+int
+processes_max(void)
 {
 	return MaxConnections + autovacuum_max_workers + max_worker_processes +
 		max_wal_senders + 16;
@@ -35,7 +34,7 @@ nslots(void)
 Size
 unheard_shmem_size(void)
 {
-	return mul_size(nslots(), sizeof(pg_atomic_uint32));
+	return mul_size(processes_max(), sizeof(pg_atomic_uint32));
 }
 
 void
@@ -46,7 +45,7 @@ unheard_shmem_init(void)
 	untold = ShmemInitStruct("dfsmr untold transactions", unheard_shmem_size(), &found);
 	if (!found)
 	{
-		for (int i = 0; i < nslots(); i++)
+		for (int i = 0; i < processes_max(); i++)
 			pg_atomic_init_u32(&untold[i], InvalidTransactionId);
 	}
 }
@@ -56,7 +55,7 @@ unheard_begin(void)
 {
 	TransactionId xid;
 
-	if (said || untold == NULL || proc_number(MyProc) >= nslots())
+	if (said || untold == NULL || proc_number(MyProc) >= processes_max())
 		return;
 	xid = GetTopTransactionIdIfAny();
 	if (!TransactionIdIsValid(xid))
@@ -76,7 +75,7 @@ unheard_end(void)
 bool
 unheard_any(void)
 {
-	for (int i = 0; untold != NULL && i < nslots(); i++)
+	for (int i = 0; untold != NULL && i < processes_max(); i++)
 	{
 		TransactionId xid = pg_atomic_read_u32(&untold[i]);
 

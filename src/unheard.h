@@ -34,6 +34,12 @@ extern void unheard_end(void);
  */
 extern bool unheard_any(void);
 
+/*
+ * Processes that can be, at most: MaxBackends is not known yet when memory is
+ * reserved.
+ */
+extern int	processes_max(void);
+
 extern Size unheard_shmem_size(void);
 extern void unheard_shmem_init(void);
 

@@ -2,9 +2,9 @@
 somewhere sits in a transaction that it began before.  Fresh instances, each worked
 off once, and a hundred that loop all the time; the textbook queue beside them.
 
-Ten minutes are long for a disk: so within each minute the same load runs for some
-moments in another database too, where nothing is pinned, and a second row compares
-what the pinned one does of that."""
+Ten minutes are long for a machine, and for its disk: so within each minute the same
+load runs for some moments in another database too, where nothing is pinned.  It is
+what the pinned one does of that which is judged, by three minutes at each end."""
 
 import contextlib
 import statistics
@@ -73,11 +73,24 @@ def size_rows(case, grown):
             for i, table in enumerate(("instances", "changelog"))]
 
 
-def last_against_first(case, unit, values, **options):
+def last_against_first(case, values, bar):
     """The row that compares the last minute with the first, and keeps all."""
     last = f"minute {len(values)}"
-    return Row(case, unit, {last: values[-1:], "minute 1": values[:1], "all minutes": values},
-               against="minute 1", **options)
+    return Row(f"{case}: {last} against minute 1", "/s",
+               {last: values[-1:], "minute 1": values[:1], "all minutes": values},
+               against="minute 1", bar=bar)
+
+
+def against_control(case, values, controls, bar):
+    """The row that compares the last three minutes with the first three, in what each
+    is of its control."""
+    parts = [value / control for value, control in zip(values, controls)]
+    few = min(3, len(parts) // 2)
+    last = f"last {few} minutes"
+    return Row(f"{case}, of what the same does meanwhile without it: {last} against the first {few}", "",
+               {last: parts[-few:], f"first {few}": parts[:few], "all minutes": parts,
+                "nothing pinned, /s": controls},
+               against=f"first {few}", bar=bar, digits=2)
 
 
 def rows_of(b, pin, bars):
@@ -89,12 +102,10 @@ def rows_of(b, pin, bars):
         rates, controls, grown = minutes_of(b, db, control, script, minutes, pin, sizes)
         b.drop(db)
         title = f"{case}, {under}"
-        rows.append(last_against_first(f"{title}: minute {minutes} against minute 1", "/s", rates, bar=bar))
+        rows.append(last_against_first(title, rates, None if control else bar))
         if control:
             b.drop(control)
-            rows.append(last_against_first(f"{title}, of what the same does meanwhile without it", "",
-                                           [a / b for a, b in zip(rates, controls)], bar=bar, digits=2))
-            rows[-1].samples["nothing pinned"] = controls
+            rows.append(against_control(title, rates, controls, bar))
         rows.extend(size_rows(title, grown) if sizes else [])
 
     def filled(name, machine, filling):

@@ -15,15 +15,23 @@ def cpu_seconds(cluster):
     them that have ended, which the postmaster has waited for."""
     with open(os.path.join(cluster.data, "postmaster.pid"), encoding="utf-8") as file:
         postmaster = file.readline().strip()
-    ticks = sum(int(n) for n in _stat(postmaster)[11:15])
+    while True:
+        before = _stat(postmaster)[13:15]
+        ticks = sum(_running(postmaster))
+        after = _stat(postmaster)[11:15]
+        # Else one has ended meanwhile, and is in neither or in both.
+        if before == after[2:]:
+            return (ticks + sum(map(int, after))) / TICK
+
+
+def _running(postmaster):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             fields = _stat(pid)
         except OSError:
             continue
         if fields[1] == postmaster:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICK
+            yield int(fields[11]) + int(fields[12])
 
 
 def cpu_of(pid):

@@ -23,7 +23,7 @@ def table(figures):
     notes = []
     for figure in figures:
         for row in map(Row.from_json, figure["rows"]):
-            unit = row.unit if row.unit.startswith("/") else " " + row.unit
+            unit = row.unit if row.unit.startswith("/") else f" {row.unit}".rstrip()
             against = f"{row.against}: {row.side(row.against)}{unit}" if row.against else ""
             mark = ""
             if row.note:

@@ -60,12 +60,14 @@ completion_hints(Board *board, const pg_uuid_t *const *instances, int n, ItemPoi
  * no worker, but somebody who moves the instance on by hand.
  */
 static int
-completed_attempt(Board *board, const Completion *said)
+completed_attempt(Board *board, const InstanceRow *row, const Completion *said)
 {
 	if (said->visit == 0)
 		return 0;
 	if (said->attempt != 0)
 		return said->attempt;
+	if (row->held)
+		return said->client == NULL || strcmp(said->client, row->held_by) == 0 ? row->attempt : 0;
 	return durations_attempt_named(board, said->instance, said->visit, said->client);
 }
 
@@ -80,7 +82,7 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 	move->deliveries = claimed && !row->held ? 1 : 0;
 	move->client = said->client;
 	if (move->client == NULL)
-		move->client = claimed ? lease_copy_client(claim) : row->held_by;
+		move->client = row->held ? row->held_by : claimed ? lease_copy_client(claim) : NULL;
 	move->attempt = said->attempt;
 	if (move->attempt == 0)
 		move->attempt = claimed ? lease->attempt : row->attempt;
@@ -89,7 +91,7 @@ complete_from_lease(Board *board, const InstanceRow *row, const Completion *said
 		move->ticket = lease->ticket;
 	else
 		move->ticket.period = 0;
-	move->completes = completed_attempt(board, said);
+	move->completes = completed_attempt(board, row, said);
 }
 
 static CompletionVerdict

@@ -17,6 +17,12 @@ nodes:
   a: {start: true, timeout: 1h, transitions: {ok: done}}
   done: {final: true}
 YAML
+define($node, <<'YAML');
+id: once
+nodes:
+  a: {start: true, timeout: 0, transitions: {ok: done}}
+  done: {final: true}
+YAML
 
 sub names
 {
@@ -64,6 +70,18 @@ isnt($stranger, '', 'one more is given work all the same');
 is(held_by('stranger'), 0, '... but is not known');
 is(sql($node, "SELECT state, client IS NULL FROM dfsmr.instances WHERE instance = $stranger"),
 	'running|t', 'its task is held by somebody');
+# At most once, the name goes into the row: that has room in any case.
+my $once = sql($node, "SELECT dfsmr.start('once')");
+is(sql($node, "SELECT instance FROM dfsmr.ready('careful', 'once')"), $once,
+	'a stranger is given what is handed out at most once');
+is(sql($node, "SELECT client FROM dfsmr.instances WHERE instance = '$once'"), 'careful',
+	'... and is known');
+is(names(), "$room/$room", 'without a place of its own');
+is(sql($node, "SELECT node FROM dfsmr.transition('$once', 'ok', visit => 1)"), 'done',
+	'it is completed by nobody in particular');
+is(sql($node, "SELECT client FROM dfsmr.history('$once') WHERE kind = 'transition'"), 'careful',
+	'... so by whom the row says');
+
 isnt(claim('busy', 1), '', 'a client that is known can take more');
 is(held_by('busy'), 11, '... and remains known');
 
@@ -71,7 +89,14 @@ $node->restart;
 is(names(), "$room/$room", 'a restart forgets no name');
 is(held_by('busy'), 11, '... and whose lease is whose');
 
+sub samples
+{
+	return sql($node, "SELECT samples FROM dfsmr.node_stats WHERE machine = 'm' AND node = 'a'");
+}
+
+my $samples = samples();
 is(complete($stranger, 'stranger'), 1, 'a stranger completes');
+is(samples(), $samples + 1, 'and how long it took counts');
 is(sql($node, "SELECT client FROM dfsmr.history($stranger) WHERE kind = 'transition'"),
 	'stranger', 'its completion says who it is');
 is(complete($last, "c$room"), 1, 'one who is known completes');
@@ -89,5 +114,13 @@ is(names(), "0/$room", 'nor after a rollback');
 claim('aborted', 1);
 sql($node, "SELECT dfsmr.abort(instance) FROM dfsmr.instances WHERE client = 'aborted'");
 is(names(), "0/$room", 'nor after what was held is aborted');
+
+# Taken back from somebody who is not known.
+claim("d$_", 1) for 1 .. $room;
+$stranger = claim('stranger', 1);
+sql($node, "SELECT dfsmr.tick(clock_timestamp() + interval '2 hours')");
+is(names(), "0/$room", 'nor when all is taken back');
+is(sql($node, "SELECT attempt, client IS NULL FROM dfsmr.history($stranger) WHERE kind = 'timeout'"),
+	'1|t', 'also from somebody who is not known');
 
 done_testing();
