@@ -90,11 +90,9 @@ begin_rows(SetScan *scan, Snapshot snapshot, ScanKey keys, int nkeys)
 }
 
 static Datum
-entry_column(IndexScanDesc rows, AttrNumber number)
+entry_column(IndexScanDesc rows, AttrNumber number, bool *isnull)
 {
-	bool		isnull;
-
-	return index_getattr(rows->xs_itup, number, rows->xs_itupdesc, &isnull);
+	return index_getattr(rows->xs_itup, number, rows->xs_itupdesc, isnull);
 }
 
 /* The key of the entry at which the scan stands. */
@@ -103,12 +101,17 @@ entry_key(const SetScan *scan, IndexScanDesc rows)
 {
 	AttrNumber	ready_at = scan->kind == SET_READY ? 5 : 1;
 	EntryKey	key;
+	Datum		id;
+	bool		isnull;
 
 	memset(&key, 0, sizeof(key));
 	if (scan->kind == SET_READY)
-		key.rank = DatumGetInt32(entry_column(rows, 4));
-	key.at = DatumGetTimestampTz(entry_column(rows, ready_at));
-	key.id = *DatumGetUUIDP(entry_column(rows, ready_at + 1));
+		key.rank = DatumGetInt32(entry_column(rows, 4, &isnull));
+	key.at = DatumGetTimestampTz(entry_column(rows, ready_at, &isnull));
+	id = entry_column(rows, ready_at + 1, &isnull);
+	/* It never is. */
+	if (!isnull)
+		key.id = *DatumGetUUIDP(id);
 	return key;
 }
 
