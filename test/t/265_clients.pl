@@ -123,4 +123,17 @@ is(names(), "0/$room", 'nor when all is taken back');
 is(sql($node, "SELECT attempt, client IS NULL FROM dfsmr.history($stranger) WHERE kind = 'timeout'"),
 	'1|t', 'also from somebody who is not known');
 
+# What ends otherwise: a savepoint, a crash, the extension itself.
+sql($node, "SELECT dfsmr.tick(clock_timestamp())");
+sql($node, "BEGIN; SAVEPOINT s; SELECT count(*) FROM dfsmr.ready('undone', 'm'); ROLLBACK TO s; COMMIT");
+is(names(), "0/$room", 'nor after a rollback to a savepoint');
+isnt(claim('forgotten', 1), '', 'somebody holds a lease');
+is(names(), "1/$room", '... and is known');
+crash($node);
+start_after_crash($node);
+is(names(), "0/$room", 'a crash forgets names with their leases');
+isnt(claim('dropped', 1), '', 'somebody holds a lease again');
+sql($node, 'DROP EXTENSION dfsmr CASCADE; CREATE EXTENSION dfsmr', on_error_die => 1);
+is(names(), "0/$room", 'and so does an extension that was made anew');
+
 done_testing();
