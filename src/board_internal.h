@@ -198,7 +198,7 @@ typedef struct Lease
 {
 	pg_uuid_t	instance;		/* hash key */
 	int32		visit;
-	int32		attempt;		/* 0 while pending */
+	int32		attempt;		/* 0 while pending, unless it is to be written */
 	int32		deliveries;
 	int32		node;			/* slot of the node set the hint came from, */
 	uint16		node_generation;	/* ... and its generation */
