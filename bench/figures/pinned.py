@@ -44,23 +44,23 @@ SELECT pg_total_relation_size('dfsmr.instance') / 1e6,
        (SELECT sum(pg_total_relation_size('dfsmr.change_' || n)) FROM generate_series(0, 7) AS n) / 1e6"""
 
 
-def minutes_of(b, db, control, script, minutes, pin, sizes):
-    """Calls per second in each minute (quick: moments), there and in the control,
-    and sizes after it."""
+def minutes_of(b, db, script, minutes, control=None, lengths=(20, 7), sizes=True):
+    """Calls per second in each minute (quick: moments), there and in the control, a
+    function of seconds; and sizes after it.  With a control, a minute is three turns,
+    each of the given lengths."""
     rates, controls, grown = [], [], []
     pieces = 3 if control else 1
-    with pinned(b.cluster, db) if pin else contextlib.nullcontext():
-        for _ in range(minutes):
-            here, there = [], []
-            for _ in range(pieces):
-                here.append(b.pgbench(db, script, 8, b.scale(60 // pieces, 1)))
-                if control:
-                    there.append(b.pgbench(control, script, 8, b.scale(7, 1)))
-            rates.append(statistics.mean(here))
+    for _ in range(minutes):
+        here, there = [], []
+        for _ in range(pieces):
+            here.append(b.pgbench(db, script, 8, b.scale(lengths[0] if control else 60, 1)))
             if control:
-                controls.append(statistics.mean(there))
-            if sizes:
-                grown.append([float(size) for size in b.cluster.query(db, SIZES)[0]])
+                there.append(control(b.scale(lengths[1], 1)))
+        rates.append(statistics.mean(here))
+        if control:
+            controls.append(statistics.mean(there))
+        if sizes:
+            grown.append([float(size) for size in b.cluster.query(db, SIZES)[0]])
     return rates, controls, grown
 
 
@@ -81,15 +81,15 @@ def last_against_first(case, values, bar):
                against="minute 1", bar=bar)
 
 
-def against_control(case, values, controls, bar):
-    """The row that compares the last three minutes with the first three, in what each
-    is of its control."""
-    parts = [value / control for value, control in zip(values, controls)]
-    few = min(3, len(parts) // 2)
+def against_control(case, values, controls, control, few, bar):
+    """The row that compares the last few minutes with the first few, in what each is
+    of its control."""
+    parts = [value / rate for value, rate in zip(values, controls)]
+    few = min(few, len(parts) // 2)
     last = f"last {few} minutes"
-    return Row(f"{case}, of what the same does meanwhile without it: {last} against the first {few}", "",
+    return Row(f"{case}, of what {control} does meanwhile: {last} against the first {few}", "",
                {last: parts[-few:], f"first {few}": parts[:few], "all minutes": parts,
-                "nothing pinned, /s": controls},
+                f"{control}, /s": controls},
                against=f"first {few}", bar=bar, digits=2)
 
 
@@ -99,13 +99,16 @@ def rows_of(b, pin, bars):
     rows = []
 
     def add(case, db, script, minutes, bar, sizes=True, control=None):
-        rates, controls, grown = minutes_of(b, db, control, script, minutes, pin, sizes)
+        with pinned(b.cluster, db) if pin else contextlib.nullcontext():
+            rates, controls, grown = minutes_of(
+                b, db, script, minutes, sizes=sizes, control=control and
+                (lambda seconds: b.pgbench(control, script, 8, seconds)))
         b.drop(db)
         title = f"{case}, {under}"
         rows.append(last_against_first(title, rates, None if control else bar))
         if control:
             b.drop(control)
-            rows.append(against_control(title, rates, controls, bar))
+            rows.append(against_control(title, rates, controls, "the same without it", 3, bar))
         rows.extend(size_rows(title, grown) if sizes else [])
 
     def filled(name, machine, filling):
@@ -119,7 +122,7 @@ def rows_of(b, pin, bars):
             ("fresh instances", JOB, start_jobs_many(b.scale(1_000, 100)), FRESH),
             ("100 instances that loop", FLIP, start_items("flip", 100), LOOP)), bars):
         control = filled("control", machine, filling) if pin else None
-        add(case, filled("", machine, filling), script, b.minutes, bar, control=control)
+        add(case, filled("", machine, filling), script, b.minutes(10), bar, control=control)
     db = b.database("textbook", b.file("reference/queue.sql"), fill_queue(b.scale(1_000, 100)),
                     extension=False)
     b.settle(db)

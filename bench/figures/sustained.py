@@ -2,15 +2,24 @@
 and how large the tables are on the way.  Finished work and old changes are kept for
 two minutes, so that the ring of the changelog goes round several times."""
 
+import contextlib
+
 from pinned import rows_of
 
 TITLE = "ten minutes at full rate, the last against the first"
 
 
-def measure(b):
+@contextlib.contextmanager
+def short_retention(cluster):
+    """Changes and finished work are kept for two minutes meanwhile."""
     retention = "ALTER SYSTEM {} dfsmr.change_retention {}; SELECT pg_reload_conf();"
-    b.cluster.script("postgres", retention.format("SET", "= '2min'"))
+    cluster.script("postgres", retention.format("SET", "= '2min'"))
     try:
-        return rows_of(b, False, (0.9, 0.9))
+        yield
     finally:
-        b.cluster.script("postgres", retention.format("RESET", ""))
+        cluster.script("postgres", retention.format("RESET", ""))
+
+
+def measure(b):
+    with short_retention(b.cluster):
+        return rows_of(b, False, (0.9, 0.9))

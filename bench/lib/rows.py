@@ -21,12 +21,16 @@ class Bench:
         self.quick = quick
         self.rounds = rounds
         self.seconds = seconds
-        self.minutes = minutes
+        self.minutes_asked_for = minutes
         self.databases = []
 
     def scale(self, full, quick):
         """A size: the full one, or that of the quick mode."""
         return quick if self.quick else full
+
+    def minutes(self, full):
+        """For how many minutes a long figure runs, if nothing else was asked for."""
+        return self.minutes_asked_for or self.scale(full, 2)
 
     def database(self, name="", *scripts, template=None, extension=True):
         """A new database of this figure, with the scripts run in it."""
