@@ -538,6 +538,8 @@ serve(void)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			/* What a setting means for when it is due, each step knows alone. */
+			heeded = board_wake_requests(board) - 1;
 		}
 		process_table_orders(&leave, &look_again);
 		if (look_again && !still_installed())

@@ -224,5 +224,10 @@ $node->reload;
 minutes_pass(100000);
 is(current(), $member, 'with retention 0 nothing is forgotten');
 
+# A setting that is changed counts at once: the scheduler, which slept for ever.
+sql($node, "ALTER SYSTEM SET dfsmr.change_retention = '7min'");
+$node->reload;
+wait_until { current() eq ($member + 1) % 8 } 'the ring turns by itself when the setting says so';
+
 $node->stop;
 done_testing();
