@@ -14,6 +14,7 @@
 
 #include "board.h"
 #include "lease.h"
+#include "listener.h"
 #include "miscadmin.h"
 #include "process_table.h"
 #include "scheduler.h"
@@ -170,7 +171,7 @@ request_shmem(void)
 		prev_shmem_request_hook();
 #endif
 	RequestAddinShmemSpace(add_size(board_shmem_size(), process_table_shmem_size()));
-	RequestAddinShmemSpace(unheard_shmem_size());
+	RequestAddinShmemSpace(add_size(unheard_shmem_size(), listeners_shmem_size()));
 	RequestNamedLWLockTranche("dfsmr", board_num_lwlocks());
 }
 
@@ -182,6 +183,7 @@ startup_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	board_shmem_init();
 	unheard_shmem_init();
+	listeners_shmem_init();
 	if (!IsUnderPostmaster)
 		on_shmem_exit(lease_file_save, 0);
 	process_table_shmem_init();

@@ -13,6 +13,10 @@
  * moves when a batch has committed and is saved once a second while it moves:
  * a notification may come again after a crash, and none is left out.
  *
+ * While nobody listens there is nobody to tell: windows are passed over unread.
+ * Who begins to listen is noted before that commits (listener.h), so whoever was
+ * not there when a window had its end need not hear of anything in it.
+ *
  * tick() does not run this step.  It would put the NOTIFY into its caller's
  * transaction, and two processes would have to agree on the position.  Who
  * cannot have a scheduler follows the changelog by changes_since().
@@ -31,6 +35,7 @@
 #include "change_window.h"
 #include "commands/async.h"
 #include "executor/spi.h"
+#include "listener.h"
 #include "miscadmin.h"
 #include "owner_query.h"
 #include "process_table.h"
@@ -40,8 +45,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-#define CHANNEL "dfsmr"
 
 /* What async.c calls NOTIFY_PAYLOAD_MAX_LENGTH: a payload is shorter. */
 #define PAYLOAD_LIMIT 8000
@@ -64,6 +67,9 @@
  */
 #define WINDOW_INTERVAL 5
 
+/* The same while nobody listens.  The first that does may wait for so long. */
+#define UNHEARD_INTERVAL 50
+
 /* After so many failures at one place, a row that cannot be told is skipped. */
 #define PATIENCE 3
 
@@ -74,13 +80,14 @@ typedef struct Publisher
 	ChangeCursor *position;		/* published up to here, committed */
 	ChangeWindow *window;		/* behind position; NULL: none is begun */
 	uint64		announced;		/* changes that the window knows of */
+	bool		news;			/* ... that the one before it did not */
 	int64		window_at;		/* no new window before, on monotonic_ms() */
 
 	/* What the commit of the transaction that runs makes true. */
 	bool		pending;
 	int64		pending_last;
 	bool		pending_end;	/* the window is used up */
-	bool		pending_sent;	/* something was told */
+	bool		pending_moves;	/* something was told, or need not be any more */
 
 	int			failures;		/* transactions that did not commit, in a row */
 	bool		moved;			/* since it was saved */
@@ -118,7 +125,7 @@ transaction_ended(XactEvent event, void *arg)
 		return;
 	publisher->pending = false;
 	publisher->failures = 0;
-	if (publisher->pending_sent)
+	if (publisher->pending_moves)
 		publisher->moved = true;
 	publisher->position->last = publisher->pending_last;
 	if (publisher->pending_end)
@@ -241,9 +248,12 @@ begin_window(void)
 		return true;
 	if (!publisher->position->inside)
 	{
+		uint64		announced;
 		ChangeMoment *now;
 
-		publisher->announced = board_changes_announced(board_get());
+		announced = board_changes_announced(board_get());
+		publisher->news = announced != publisher->announced;
+		publisher->announced = announced;
 		publisher->window_at = monotonic_ms() + WINDOW_INTERVAL;
 		now = change_moment_now("publication");
 		if (snapshot_set_equal(&now->set, &publisher->position->from))
@@ -264,6 +274,16 @@ begin_window(void)
 	return true;
 }
 
+/* Nobody listens: the window is over, whatever is in it. */
+static void
+pass_window_over(void)
+{
+	publisher->window_at = monotonic_ms() + UNHEARD_INTERVAL;
+	publisher->pending_end = true;
+	/* To be saved, lest the next scheduler tells of what is long past. */
+	publisher->pending_moves = publisher->news;
+}
+
 /* Queue the notification of one change, if it is still there. */
 static void
 notify_change(ChangeReader *reader, const ChangeKey *key, MemoryContext scratch)
@@ -274,10 +294,10 @@ notify_change(ChangeReader *reader, const ChangeKey *key, MemoryContext scratch)
 	if (slot == NULL)
 		return;
 	caller = MemoryContextSwitchTo(scratch);
-	Async_Notify(CHANNEL, change_json(slot, PAYLOAD_LIMIT));
+	Async_Notify(CHANGES_CHANNEL, change_json(slot, PAYLOAD_LIMIT));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(scratch);
-	publisher->pending_sent = true;
+	publisher->pending_moves = true;
 }
 
 /*
@@ -373,12 +393,20 @@ publish_run(void)
 	settle_failure();
 	publisher->pending_last = publisher->position->last;
 	publisher->pending_end = false;
-	publisher->pending_sent = false;
+	publisher->pending_moves = false;
 	publisher->pending = true;
 
 	if (publisher->moved && board_now(board_get()) >= publisher->save_at)
 		save_position();
-	if (!begin_window() || queue_is_full())
+	if (!begin_window())
+		return false;
+	/* Only now, behind the snapshot that ends the window. */
+	if (!listeners_any())
+	{
+		pass_window_over();
+		return false;
+	}
+	if (queue_is_full())
 		return false;
 	/* What it tells of is durable, and what it does is nothing to wait for. */
 	commit_asynchronously();

@@ -12,6 +12,8 @@
  *	 or connections to it are allowed: the launcher is told, at commit.
  * - A prepared transaction ends: the board is told, and it is looked whether
  *	 the extension came or went with it.
+ * - A session begins to listen to changes, or stops: it is noted, before or at
+ *	 commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +32,7 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
+#include "listener.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "process_table.h"
@@ -55,6 +58,7 @@ typedef struct CommitNotes
 	bool		database_list_changed;
 	Oid			database_dropped;
 	Oid			database_opened;	/* may be connected to again */
+	bool		stopped_listening;
 } CommitNotes;
 
 static CommitNotes notes;
@@ -77,6 +81,8 @@ apply_notes(void)
 		board_forget_database(notes.database_dropped);
 	if (OidIsValid(notes.database_opened))
 		launcher_request(notes.database_opened);
+	if (notes.stopped_listening)
+		listener_end();
 }
 
 /*
@@ -271,6 +277,34 @@ after_prepared(void)
 		scheduler_look_again(MyDatabaseId);
 }
 
+/* --------------------------------------------------------------- listeners */
+
+/* LISTEN, UNLISTEN or UNLISTEN *: is that about changes? */
+static bool
+names_changes(const char *channel)
+{
+	return channel == NULL || strcmp(channel, CHANGES_CHANNEL) == 0;
+}
+
+/*
+ * Note what the command makes of this session.  Who stops to listen inside a
+ * transaction block counts as a listener until it ends: what comes later in the
+ * block may say something else, and savepoints may take it back.
+ */
+static void
+note_listening(Node *command, bool top_level)
+{
+	bool		stops;
+
+	if (IsA(command, ListenStmt) && names_changes(((ListenStmt *) command)->conditionname))
+		listener_begin();
+	stops = (IsA(command, UnlistenStmt) &&
+			 names_changes(((UnlistenStmt *) command)->conditionname)) ||
+		(IsA(command, DiscardStmt) && ((DiscardStmt *) command)->target == DISCARD_ALL);
+	if (stops && !IsInTransactionBlock(top_level))
+		notes.any = notes.stopped_listening = true;
+}
+
 /* ---------------------------------------------------------------- the hook */
 
 static bool
@@ -295,10 +329,11 @@ process_utility(PROCESS_UTILITY_PARAMETERS)
 
 	if (process_table_available())
 	{
-		Oid			alone = database_needed_alone(command,
-												  context == PROCESS_UTILITY_TOPLEVEL);
+		bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+		Oid			alone = database_needed_alone(command, top_level);
 
 		note_database_command(command, alone);
+		note_listening(command, top_level);
 		if (OidIsValid(alone))
 			scheduler_bar(alone, PATIENCE);
 	}

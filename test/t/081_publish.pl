@@ -7,41 +7,12 @@ use strict;
 use warnings FATAL => 'all';
 
 use DfsmrTest;
+use DfsmrTest::Listener;
 use JSON::PP;
 use PostgreSQL::Test::Utils qw(append_to_file slurp_file);
 use Test::More;
 
 my $node = dfsmr_node('main', conf => 'max_prepared_transactions = 10');
-
-# A listener and the notifications that it has received so far.
-sub listener
-{
-	my $session = session($node);
-	$session->query('LISTEN dfsmr');
-	return { session => $session, seen => [] };
-}
-
-# Take up what came since; returns all.
-sub seen
-{
-	my ($listener) = @_;
-	my $out = $listener->{session}->query('SELECT 1');
-
-	while ($out =~ /^Asynchronous notification "dfsmr" with payload "(.*)" received from server process with PID (\d+)\.$/mg)
-	{
-		my ($payload, $pid) = ($1, $2);
-		push @{ $listener->{seen} },
-		  { %{ JSON::PP->new->decode($payload) }, pid => $pid, length => length $payload };
-	}
-	return $listener->{seen};
-}
-
-sub wait_for_seq
-{
-	my ($listener, $seq) = @_;
-	wait_until { grep { $_->{seq} == $seq } @{ seen($listener) } } "change $seq is published";
-	return;
-}
 
 sub last_seq { return sql($node, 'SELECT max(seq) FROM dfsmr.changes') }
 
@@ -60,7 +31,7 @@ sub committed_from
 	return sql($node, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM dfsmr.changes WHERE seq >= $from");
 }
 
-my $live = listener();
+my $live = listener($node);
 
 # The notification has the columns of the view, those that are NULL left out.
 define($node, <<'YAML');
@@ -220,7 +191,7 @@ wait_until
 
 # After a restart it goes on where it was; without a listener too.
 $node->restart;
-$live = listener();
+$live = listener($node);
 $from = last_seq() + 1;
 sql($node, "SELECT dfsmr.start('m', key => 'restarted')");
 wait_for_seq($live, last_seq());
@@ -231,7 +202,7 @@ sql($node, "SELECT count(dfsmr.start('m', key => 'crash ' || n)) FROM generate_s
 $from = last_seq() + 1;
 crash($node);
 start_after_crash($node);
-$live = listener();
+$live = listener($node);
 sql($node, "SELECT dfsmr.start('m', key => 'crashed')");
 wait_for_seq($live, last_seq());
 my %count;
