@@ -75,16 +75,15 @@ attach_breakers(Board *board, ClaimTarget *targets, int ntargets, TimestampTz no
 
 /* The first hint of the node that may go out, over both its sets. */
 static SetEntry *
-best_of(Board *board, const ClaimTarget *target, TimestampTz now, int *slot, int *retry)
+best_of(Board *board, const ClaimTarget *target, TimestampTz now, int *retry)
 {
 	SetEntry   *best = NULL;
 
-	*slot = node_set_find(board, target->name);
-	if (*slot < 0)
+	if (target->slot < 0)
 		return NULL;
 	for (int i = FIRSTS; i <= RETRIES; i++)
 	{
-		SetEntry   *entry = ordered_set_get(&board->nodes[*slot].ready[i], 0);
+		SetEntry   *entry = ordered_set_get(&board->nodes[target->slot].ready[i], 0);
 
 		if (entry != NULL && i == RETRIES && target->breaker_place >= 0 &&
 			!breaker_admits(board, target->breaker_place, now))
@@ -101,9 +100,12 @@ best_of(Board *board, const ClaimTarget *target, TimestampTz now, int *slot, int
 
 /* The pending lease is ours: make a claim of it.  Lock held. */
 static void
-take(Board *board, Claim *claim, const ClaimTarget *target, bool retry, const SetEntry *hint,
+take(Board *board, Claim *claim, ClaimTarget *target, bool retry, const SetEntry *hint,
 	 TimestampTz now)
 {
+	if (!target->popped)
+		target->durations = durations_loaded(board, target->name);
+	target->popped = true;
 	claim->name = target->name;
 	claim->retry = retry;
 	claim->held_back = false;
@@ -113,6 +115,7 @@ take(Board *board, Claim *claim, const ClaimTarget *target, bool retry, const Se
 	else
 		memset(&claim->ticket, 0, sizeof(claim->ticket));
 	claim->note = xact_note_claim(target->name, retry, hint, &claim->ticket);
+	claim->durations = target->durations;
 }
 
 /*
@@ -120,40 +123,41 @@ take(Board *board, Claim *claim, const ClaimTarget *target, bool retry, const Se
  * when it had to stop because all leases are taken.
  */
 static bool
-pop(Board *board, const ClaimTarget *targets, int ntargets, TimestampTz now,
+pop(Board *board, ClaimTarget *targets, int ntargets, TimestampTz now,
 	Claim *claims, int max, int *n)
 {
+	for (int i = 0; i < ntargets; i++)
+	{
+		targets[i].slot = node_set_find(board, targets[i].name);
+		targets[i].popped = false;
+	}
 	while (*n < max)
 	{
-		const ClaimTarget *target = NULL;
+		ClaimTarget *target = NULL;
 		SetEntry   *best = NULL;
-		int			slot = -1;
 		int			retry = FIRSTS;
 		Lease	   *lease;
 
 		for (int i = 0; i < ntargets; i++)
 		{
-			int			its_slot;
 			int			its_retry;
-			SetEntry   *entry = best_of(board, &targets[i], now, &its_slot, &its_retry);
+			SetEntry   *entry = best_of(board, &targets[i], now, &its_retry);
 
 			if (entry != NULL &&
 				(best == NULL || entry_key_compare(&entry->key, &best->key) < 0))
 			{
 				best = entry;
 				target = &targets[i];
-				slot = its_slot;
 				retry = its_retry;
 			}
 		}
 		if (best == NULL)
 			return false;
 
-		switch (lease_take(board, best, slot, &lease))
+		switch (lease_take(board, best, target->slot, &lease))
 		{
 			case LEASE_TAKEN:
 				take(board, &claims[*n], target, retry == RETRIES, best, now);
-				claims[*n].durations = durations_loaded(board, claims[*n].name);
 				(*n)++;
 				break;
 			case LEASE_HELD:
@@ -164,7 +168,7 @@ pop(Board *board, const ClaimTarget *targets, int ntargets, TimestampTz now,
 				board->leases_full = true;
 				return true;
 		}
-		ordered_set_remove(&board->nodes[slot].ready[retry], 0);
+		ordered_set_remove(&board->nodes[target->slot].ready[retry], 0);
 	}
 	return false;
 }

@@ -20,6 +20,11 @@ typedef struct ClaimTarget
 	int			version;		/* the current one of its machine, */
 	const Breaker *breaker;		/* ... the limits that this one declares, or NULL, */
 	int			breaker_place;	/* ... and their place on the board, or -1 */
+
+	/* Known while hints are popped. */
+	int			slot;			/* of its sets, or -1 */
+	bool		popped;			/* once at least: */
+	DurationsRef durations;		/* slot -1: to be prepared */
 } ClaimTarget;
 
 /* A claim that was granted. */
@@ -35,7 +40,7 @@ typedef struct GrantedTask
 
 /*
  * Claim up to max tasks of the given nodes for the client, best first, as far as
- * their breakers let them go.  breaker_place is filled in here.
+ * their breakers let them go.  The caller gives name, version and breaker.
  * Returns how many were granted; their descriptions in granted[], allocated in
  * the current memory context.
  */
