@@ -1,32 +1,49 @@
 """Claim and complete in batches of 100 with 8 sessions, with history: against a
 textbook queue without, and against the peers at their best documented settings;
 and in one session, per second of processor time of the server, against one
-statement that updates 100 rows by key and inserts 100 rows of log."""
+statement that updates 100 rows by key and inserts 100 rows of log.
 
+Ids come and go in binary, on both sides (relay.py); the peers have their own clients.
+Beside it stand the same by pgbench, which passes all on as text, and with a session that
+listens, since while nobody does there is no publication to pay for."""
+
+import contextlib
+
+from load import listeners
 from peers import graphile_worker, pg_boss, pgq
 from processes import cpu_seconds
+from relay import Step, relay
 from rows import Row, Skipped
-from work import (JOB, ITEM_ID, NOTHING_CLAIMED, complete_and_claim, fill_items, fill_queue,
-                  start_jobs_many)
+from work import (JOB, ITEM_ID, NOTHING_CLAIMED, complete_and_claim, complete_and_claim_call,
+                  fill_items, fill_queue, start_jobs_many)
 
 TITLE = "claim + complete in batches of 100"
 
-READY = r"""
-SELECT array_agg(instance) AS instances, array_agg(visit) AS visits, array_agg(attempt) AS attempts
-FROM dfsmr.ready('worker', 'job', max => 100) \gset
-SELECT count(*) FROM dfsmr.transition_many(:instances, array_fill('ok'::text, ARRAY[cardinality(:instances::uuid[])]),
-    visits => :visits, attempts => :attempts, client => 'worker');
-"""
+BATCH = 100
 
-TEXTBOOK = r"""
+FUSED = [Step(complete_and_claim_call(BATCH, "$1", "$2", "$3"), takes=3)]
+
+TWO_CALLS = [
+    Step(f"""
+SELECT array_agg(instance), array_agg(visit), array_agg(attempt)
+FROM dfsmr.ready('worker', 'job', max => {BATCH})"""),
+    Step("""
+SELECT count(*) FROM dfsmr.transition_many($1, array_fill('ok'::text, ARRAY[cardinality($1::uuid[])]),
+    visits => $2, attempts => $3, client => 'worker')""", takes=3)]
+
+TEXTBOOK_CLAIM = f"""
 WITH claimed AS (
     UPDATE queue.job SET status = 'running', attempts = attempts + 1, claimed_by = 'worker', claimed_at = now()
     WHERE id IN (SELECT id FROM queue.job WHERE status = 'ready' AND run_at <= now()
-                 ORDER BY priority DESC, run_at, id LIMIT 100 FOR UPDATE SKIP LOCKED)
+                 ORDER BY priority DESC, run_at, id LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
     RETURNING id, payload)
-SELECT array_agg(id) AS ids FROM claimed \gset
-UPDATE queue.job SET status = 'done', finished_at = now() WHERE id = ANY (:ids);
-"""
+SELECT array_agg(id) AS ids FROM claimed"""
+
+TEXTBOOK_FINISH = "UPDATE queue.job SET status = 'done', finished_at = now() WHERE id = ANY ({ids})"
+
+TEXTBOOK = [Step(TEXTBOOK_CLAIM), Step(TEXTBOOK_FINISH.format(ids="$1"), takes=1)]
+
+TEXTBOOK_AS_TEXT = TEXTBOOK_CLAIM + " \\gset\n" + TEXTBOOK_FINISH.format(ids=":ids") + ";\n"
 
 # A hundred rows next to each other, another hundred each time.
 UPDATE_100 = r"""
@@ -40,8 +57,6 @@ WITH moved AS (
 INSERT INTO reference.log (at, item, node, visit) SELECT now(), id, node, visit FROM moved;
 """
 
-BATCH = 100
-
 
 def measure(b):
     # Enough for the fastest: what is left over is no side's burden.
@@ -54,16 +69,29 @@ def measure(b):
                         extension=False)
     b.settle(theirs)
 
-    def run(template, script, clients=8, **options):
+    def in_copy(template, run):
         copy = b.database("run", template=template)
         try:
-            return BATCH * b.pgbench(copy, script, clients, **options)
+            return BATCH * run(copy)
         finally:
             b.drop(copy)
 
-    sides = [("dfsmr", lambda: run(ours, complete_and_claim(BATCH), variables=NOTHING_CLAIMED)),
-             ("two calls", lambda: run(ours, READY)),
-             ("SKIP LOCKED", lambda: run(theirs, TEXTBOOK))]
+    def passed_on(template, steps, listening=False):
+        def run(copy):
+            with listeners(b.cluster, copy, "dfsmr", 1) if listening else contextlib.nullcontext():
+                return relay(b.cluster, copy, steps, 8, b.seconds, rounds=b.scale(None, 20))
+        return in_copy(template, run)
+
+    def as_text(template, script, **options):
+        return in_copy(template, lambda copy: b.pgbench(copy, script, 8, **options))
+
+    sides = [("dfsmr", lambda: passed_on(ours, FUSED)),
+             ("two calls", lambda: passed_on(ours, TWO_CALLS)),
+             ("SKIP LOCKED", lambda: passed_on(theirs, TEXTBOOK)),
+             ("published", lambda: passed_on(ours, FUSED, listening=True)),
+             ("dfsmr as text", lambda: as_text(ours, complete_and_claim(BATCH),
+                                               variables=NOTHING_CLAIMED)),
+             ("SKIP LOCKED as text", lambda: as_text(theirs, TEXTBOOK_AS_TEXT))]
     bars = {"SKIP LOCKED": 2.0}
     # As many as each does in about that time.
     for peer, bar, rate in ((graphile_worker, 2.5, 20_000), (pg_boss, 3, 2_500), (pgq, None, 20_000)):
@@ -78,9 +106,13 @@ def measure(b):
     rows = [Row("claim + complete, batches of 100, 8 sessions", "/s",
                 {k: samples[k] for k in ("dfsmr", against)}, against=against, bar=bar)
             for against, bar in bars.items()]
-    rows.append(Row("the same in two calls", "/s",
-                    {"dfsmr": samples["two calls"], "SKIP LOCKED": samples["SKIP LOCKED"]},
-                    against="SKIP LOCKED"))
+    for case, bar, one, other in (
+            ("the same in two calls", None, "two calls", "SKIP LOCKED"),
+            ("the same in one call, published to a listener", None, "published", "SKIP LOCKED"),
+            ("the same in one call, ids passed on as text", 2.0, "dfsmr as text",
+             "SKIP LOCKED as text")):
+        rows.append(Row(case, "/s", {"dfsmr": samples[one], "SKIP LOCKED": samples[other]},
+                        against="SKIP LOCKED", bar=bar))
     return rows + per_cpu_second(b, ours)
 
 
@@ -90,18 +122,20 @@ def per_cpu_second(b, ours):
                         fill_items("reference.item", items), extension=False)
     b.settle(theirs)
 
-    def run(template, script, **options):
+    calls = b.scale(2_000, 40)
+
+    def run(template, work):
         copy = b.database("run", template=template)
         try:
             before = cpu_seconds(b.cluster)
-            calls = b.scale(2_000, 40)
-            b.pgbench(copy, script, 1, transactions=calls, **options)
+            work(copy)
             return BATCH * calls / max(cpu_seconds(b.cluster) - before, 0.01)
         finally:
             b.drop(copy)
 
     samples = b.interleave([
-        ("dfsmr", lambda: run(ours, complete_and_claim(BATCH), variables=NOTHING_CLAIMED)),
-        ("UPDATE + INSERT of 100", lambda: run(theirs, UPDATE_100, variables={"items": items}))])
+        ("dfsmr", lambda: run(ours, lambda copy: relay(b.cluster, copy, FUSED, 1, rounds=calls))),
+        ("UPDATE + INSERT of 100", lambda: run(theirs, lambda copy: b.pgbench(
+            copy, UPDATE_100, 1, transactions=calls, variables={"items": items})))])
     return [Row("claim + complete, batches of 100, one session", "per CPU second", samples,
                 against="UPDATE + INSERT of 100", bar=1.0)]

@@ -1,6 +1,6 @@
 """A small client of PostgreSQL's protocol (version 3.0; chapter "Frontend/Backend
 Protocol" of its manual): for load and latencies that a driver's own cost in
-Python would hide.  Unix sockets, trust, text format; no more than is used here.
+Python would hide.  Unix sockets, trust; no more than is used here.
 """
 
 import socket
@@ -54,14 +54,15 @@ class Session:
         del self.buffer[:at]
         return messages
 
-    def wait_ready(self):
-        """Read until the server is ready; the rows that came."""
+    def wait_ready(self, understand=None):
+        """Read until the server is ready; the rows that came, as text."""
+        understand = understand or row
         rows = []
         error = None
         while True:
             for kind, payload in self.read_messages():
                 if kind == "D":
-                    rows.append(row(payload))
+                    rows.append(understand(payload))
                 elif kind == "K":
                     self.pid = struct.unpack_from("!I", payload)[0]
                 elif kind == "E":
@@ -81,16 +82,20 @@ class Session:
                             + message(b"S", b""))
         self.wait_ready()
 
-    def send(self, name, *parameters):
-        """Execute a prepared statement, without waiting for its answer."""
-        bind = b"\0" + cstring(name) + b"\0\0" + struct.pack("!H", len(parameters))
+    def send(self, name, *parameters, binary=False):
+        """Execute a prepared statement, without waiting for its answer.  Parameters
+        that are bytes are binary; rows come as text, or all in binary."""
+        bind = b"\0" + cstring(name) + struct.pack("!H", len(parameters))
+        for parameter in parameters:
+            bind += struct.pack("!H", isinstance(parameter, bytes))
+        bind += struct.pack("!H", len(parameters))
         for parameter in parameters:
             if parameter is None:
                 bind += struct.pack("!i", -1)
             else:
-                value = str(parameter).encode()
+                value = parameter if isinstance(parameter, bytes) else str(parameter).encode()
                 bind += struct.pack("!I", len(value)) + value
-        bind += b"\0\0"
+        bind += struct.pack("!HH", 1, binary)
         self.socket.sendall(message(b"B", bind) + message(b"E", b"\0\0\0\0\0")
                             + message(b"S", b""))
 
@@ -98,13 +103,18 @@ class Session:
         self.send(name, *parameters)
         return self.wait_ready()
 
+    def execute_binary(self, name, *parameters):
+        """The same, with rows as they came."""
+        self.send(name, *parameters, binary=True)
+        return self.wait_ready(fields)
+
     def close(self):
         self.socket.sendall(message(b"X", b""))
         self.socket.close()
 
 
-def row(payload):
-    """A DataRow's values."""
+def fields(payload):
+    """A DataRow's values, as they came."""
     values = []
     at = 2
     for _ in range(struct.unpack_from("!H", payload)[0]):
@@ -113,9 +123,14 @@ def row(payload):
         if length < 0:
             values.append(None)
         else:
-            values.append(payload[at:at + length].decode())
+            values.append(payload[at:at + length])
             at += length
     return tuple(values)
+
+
+def row(payload):
+    """A DataRow's values, as text."""
+    return tuple(None if value is None else value.decode() for value in fields(payload))
 
 
 def error_fields(payload):

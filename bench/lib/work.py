@@ -48,14 +48,18 @@ SELECT * FROM dfsmr.transition(:instance, 'ok', visit => :visit, client => 'work
 NOTHING_CLAIMED = {"instances": "{}", "visits": "{}", "attempts": "{}"}
 
 
-def complete_and_claim(batch):
+def complete_and_claim_call(batch, instances, visits, attempts):
+    """The statement, with what its arguments are called by whoever sends it."""
     return f"""
 SELECT array_agg(instance) FILTER (WHERE item IS NULL) AS instances,
        array_agg(visit) FILTER (WHERE item IS NULL) AS visits,
        array_agg(attempt) FILTER (WHERE item IS NULL) AS attempts
-FROM dfsmr.transition_and_ready('worker', :instances, array_fill('ok'::text, ARRAY[cardinality(:instances::uuid[])]),
-    visits => :visits, attempts => :attempts, machine => 'job', max => {batch}) \\gset
-"""
+FROM dfsmr.transition_and_ready('worker', {instances}, array_fill('ok'::text, ARRAY[cardinality({instances}::uuid[])]),
+    visits => {visits}, attempts => {attempts}, machine => 'job', max => {batch})"""
+
+
+def complete_and_claim(batch):
+    return complete_and_claim_call(batch, ":instances", ":visits", ":attempts") + " \\gset\n"
 
 
 TEXTBOOK_CLAIM = """
