@@ -9,8 +9,9 @@ from wire import Session
 
 
 class Step:
-    """A statement of a relay, which takes so many of the values that the one before
-    it has returned, or what it is given to begin with; {} stands in for NULL."""
+    """A statement of a relay, which takes so many of the values that the one before it
+    has returned; the first has {} to begin with.  When the row that it returns begins
+    with NULL, there is nothing left to do."""
 
     def __init__(self, sql, takes=0):
         self.sql = sql
@@ -21,17 +22,18 @@ def _run(socket, database, steps, start, seconds, rounds, results):
     session = Session(socket, "5432", "postgres", database)
     for i, step in enumerate(steps):
         session.prepare(str(i), step.sql)
-    given = ()
+    given = ("{}",) * steps[0].takes
     done = 0
     time.sleep(max(start - time.time(), 0))
     begun = time.time()
-    while done < rounds if rounds else time.time() - begun < seconds:
+    while given[:1] != (None,) and (done < rounds if rounds else time.time() - begun < seconds):
         for i, step in enumerate(steps):
-            values = [value if value is not None else "{}" for value in given[:step.takes]]
-            values += ["{}"] * (step.takes - len(values))
-            rows = session.execute_binary(str(i), *values)
+            rows = session.execute_binary(str(i), *given[:step.takes])
             given = rows[0] if rows else ()
-        done += 1
+            if given[:1] == (None,):
+                break
+        else:
+            done += 1
     took = time.time() - begun
     session.close()
     results.put(done / took)
@@ -39,7 +41,7 @@ def _run(socket, database, steps, start, seconds, rounds, results):
 
 def relay(cluster, database, steps, sessions, seconds=None, rounds=None):
     """Have so many sessions, each a process of its own, go round the steps for so
-    long, or so often; rounds per second, of all together."""
+    long, or so often, or until nothing is left; rounds per second, of all together."""
     start = time.time() + 0.3
     results = multiprocessing.Queue()
     processes = [multiprocessing.Process(target=_run, args=(
