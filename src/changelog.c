@@ -29,7 +29,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-/* Changes that are kept until they are written together: more than a page takes. */
+/* Changes that are kept until they are written together: about what a page takes. */
 #define MAX_KEPT 32
 
 /* The extension's own indexes, in the order in which their OIDs are named. */

@@ -140,6 +140,13 @@ init_materialized_srf(FunctionCallInfo fcinfo)
 #define proc_number(proc) ((proc)->pgprocno)
 #endif
 
+/* 18: how many autovacuum workers there can be is no longer how many may run. */
+#if PG_VERSION_NUM >= 180000
+#define autovacuum_slots() autovacuum_worker_slots
+#else
+#define autovacuum_slots() autovacuum_max_workers
+#endif
+
 /* 18: said before the declaration, as C23 does. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

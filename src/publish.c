@@ -80,7 +80,7 @@ typedef struct Publisher
 	ChangeCursor *position;		/* published up to here, committed */
 	ChangeWindow *window;		/* behind position; NULL: none is begun */
 	uint64		announced;		/* changes that the window knows of */
-	bool		news;			/* ... that the one before it did not */
+	bool		news;			/* ... that the look before did not */
 	int64		window_at;		/* no new window before, on monotonic_ms() */
 
 	/* What the commit of the transaction that runs makes true. */
@@ -257,7 +257,11 @@ begin_window(void)
 		publisher->window_at = monotonic_ms() + WINDOW_INTERVAL;
 		now = change_moment_now("publication");
 		if (snapshot_set_equal(&now->set, &publisher->position->from))
+		{
+			/* They were seen before they were announced; the position is past them. */
+			publisher->pending_moves = publisher->news;
 			return false;
+		}
 		next = *publisher->position;
 		next.inside = true;
 		next.to = now->set;
@@ -280,8 +284,9 @@ pass_window_over(void)
 {
 	publisher->window_at = monotonic_ms() + UNHEARD_INTERVAL;
 	publisher->pending_end = true;
+	publisher->paused = false;
 	/* To be saved, lest the next scheduler tells of what is long past. */
-	publisher->pending_moves = publisher->news;
+	publisher->pending_moves = publisher->news || publisher->position->last != 0;
 }
 
 /* Queue the notification of one change, if it is still there. */

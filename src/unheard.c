@@ -27,7 +27,7 @@ static bool said = false;
 int
 processes_max(void)
 {
-	return MaxConnections + autovacuum_max_workers + max_worker_processes +
+	return MaxConnections + autovacuum_slots() + max_worker_processes +
 		max_wal_senders + 16;
 }
 

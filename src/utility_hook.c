@@ -286,22 +286,27 @@ names_changes(const char *channel)
 	return channel == NULL || strcmp(channel, CHANGES_CHANNEL) == 0;
 }
 
+static bool
+stops_listening(Node *command)
+{
+	return (IsA(command, UnlistenStmt) &&
+			names_changes(((UnlistenStmt *) command)->conditionname)) ||
+		(IsA(command, DiscardStmt) && ((DiscardStmt *) command)->target == DISCARD_ALL);
+}
+
 /*
- * Note what the command makes of this session.  Who stops to listen inside a
- * transaction block counts as a listener until it ends: what comes later in the
- * block may say something else, and savepoints may take it back.
+ * Note what the command makes of this session.  Who says after a savepoint that it
+ * stops to listen may take that back, and counts as a listener.
  */
 static void
-note_listening(Node *command, bool top_level)
+note_listening(Node *command)
 {
-	bool		stops;
-
 	if (IsA(command, ListenStmt) && names_changes(((ListenStmt *) command)->conditionname))
+	{
 		listener_begin();
-	stops = (IsA(command, UnlistenStmt) &&
-			 names_changes(((UnlistenStmt *) command)->conditionname)) ||
-		(IsA(command, DiscardStmt) && ((DiscardStmt *) command)->target == DISCARD_ALL);
-	if (stops && !IsInTransactionBlock(top_level))
+		notes.stopped_listening = false;
+	}
+	else if (stops_listening(command) && GetCurrentTransactionNestLevel() == 1)
 		notes.any = notes.stopped_listening = true;
 }
 
@@ -329,11 +334,11 @@ process_utility(PROCESS_UTILITY_PARAMETERS)
 
 	if (process_table_available())
 	{
-		bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
-		Oid			alone = database_needed_alone(command, top_level);
+		Oid			alone = database_needed_alone(command,
+												  context == PROCESS_UTILITY_TOPLEVEL);
 
 		note_database_command(command, alone);
-		note_listening(command, top_level);
+		note_listening(command);
 		if (OidIsValid(alone))
 			scheduler_bar(alone, PATIENCE);
 	}

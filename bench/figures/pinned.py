@@ -85,7 +85,7 @@ def against_control(case, values, controls, control, few, bar):
     """The row that compares the last few minutes with the first few, in what each is
     of its control."""
     parts = [value / rate for value, rate in zip(values, controls)]
-    few = min(few, len(parts) // 2)
+    few = max(min(few, len(parts) // 2), 1)
     last = f"last {few} minutes"
     return Row(f"{case}, of what {control} does meanwhile: {last} against the first {few}", "",
                {last: parts[-few:], f"first {few}": parts[:few], "all minutes": parts,

@@ -1,6 +1,7 @@
-"""listen.py DATABASE CHANNEL COUNT: so many sessions that LISTEN, read what
+"""listen.py DATABASE CHANNEL COUNT [MARKER]: so many sessions that LISTEN, read what
 comes and drop it, at as little cost to the machine as Python can.  Says
-"listening" when all do, and the number of bytes at the end."""
+"listening" when all do, "heard" when one has heard of the marker, and the number of
+bytes at the end."""
 
 import os
 import selectors
@@ -22,7 +23,9 @@ def main():
         sessions.append(session)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("listening", flush=True)
+    marker = sys.argv[4].encode() if len(sys.argv) > 4 else None
     total = 0
+    before = b""
     try:
         while True:
             for key, _ in selector.select():
@@ -30,6 +33,10 @@ def main():
                 if not data:
                     return
                 total += len(data)
+                if marker and marker in before + data:
+                    print("heard", flush=True)
+                    marker = None
+                before = data[-100:]
     finally:
         print(total)
 

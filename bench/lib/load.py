@@ -49,7 +49,8 @@ def beside(cluster, *command):
         process.communicate()
 
 
-def listeners(cluster, database, channel, count):
-    """So many sessions that LISTEN and read what comes."""
+def listeners(cluster, database, channel, count, *marker):
+    """So many sessions that LISTEN and read what comes; the program says a line when
+    the marker has come."""
     return beside(cluster, sys.executable, os.path.join(HERE, "listen.py"), database,
-                  channel, str(count))
+                  channel, str(count), *marker)

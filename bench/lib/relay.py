@@ -18,38 +18,51 @@ class Step:
         self.takes = takes
 
 
-def _run(socket, database, steps, start, seconds, rounds, results):
-    session = Session(socket, "5432", "postgres", database)
-    for i, step in enumerate(steps):
-        session.prepare(str(i), step.sql)
+def _go_round(session, steps, seconds, rounds):
+    """How often, until that is over or nothing is left."""
     given = ("{}",) * steps[0].takes
     done = 0
-    time.sleep(max(start - time.time(), 0))
-    begun = time.time()
-    while given[:1] != (None,) and (done < rounds if rounds else time.time() - begun < seconds):
+    until = time.time() + (seconds or 0)
+    while done < rounds if rounds else time.time() < until:
         for i, step in enumerate(steps):
             rows = session.execute_binary(str(i), *given[:step.takes])
             given = rows[0] if rows else ()
             if given[:1] == (None,):
-                break
-        else:
-            done += 1
-    took = time.time() - begun
-    session.close()
-    results.put(done / took)
+                return done
+        done += 1
+    return done
+
+
+def _run(socket, database, steps, seconds, rounds, ready, results):
+    done, begun, fault = 0, 0, None
+    try:
+        session = Session(socket, "5432", "postgres", database)
+        for i, step in enumerate(steps):
+            session.prepare(str(i), step.sql)
+        ready.wait(60)
+        begun = time.time()
+        done = _go_round(session, steps, seconds, rounds)
+        session.close()
+    except Exception as error:
+        fault = repr(error)
+        ready.abort()
+    results.put((done, begun, time.time(), fault))
 
 
 def relay(cluster, database, steps, sessions, seconds=None, rounds=None):
     """Have so many sessions, each a process of its own, go round the steps for so
-    long, or so often, or until nothing is left; rounds per second, of all together."""
-    start = time.time() + 0.3
+    long, or until nothing is left; rounds per second, of all together.  Or so often,
+    which must be possible."""
+    ready = multiprocessing.Barrier(sessions)
     results = multiprocessing.Queue()
     processes = [multiprocessing.Process(target=_run, args=(
-        cluster.socket, database, steps, start, seconds, rounds, results))
+        cluster.socket, database, steps, seconds, rounds, ready, results))
         for _ in range(sessions)]
     for process in processes:
         process.start()
-    rates = [results.get(timeout=900) for _ in processes]
+    done, begun, ended, faults = zip(*(results.get(timeout=900) for _ in processes))
     for process in processes:
         process.join()
-    return sum(rates)
+    if any(faults) or (rounds and sum(done) < rounds * sessions):
+        raise RuntimeError(f"relay: {[fault for fault in faults if fault] or 'nothing was left'}")
+    return sum(done) / (max(ended) - min(begun))

@@ -12,7 +12,7 @@ use DfsmrTest;
 use DfsmrTest::Listener;
 use Test::More;
 
-my $node = dfsmr_node('main');
+my $node = dfsmr_node('main', conf => 'max_prepared_transactions = 2');
 sql($node, 'CREATE DATABASE elsewhere');
 
 define($node, <<'YAML');
@@ -29,7 +29,7 @@ $stuck->query('BEGIN; SELECT 1');
 
 sub queue_usage { return sql($node, 'SELECT pg_notification_queue_usage()') }
 
-# Some hundred pages of notifications, if they are sent.
+# Some sixty pages of notifications, if they are sent.
 sub start_many { return sql($node, "SELECT count(dfsmr.start('m')) FROM generate_series(1, 2000)") }
 
 # The saved position is a cursor; it is saved once a second while it moves.
@@ -97,9 +97,11 @@ leave($listener);
 $listener = told('LISTEN in a function', listen => "DO 'BEGIN EXECUTE ''LISTEN dfsmr''; END'");
 $listener->{session}->query('UNLISTEN other');
 $listener->{session}->query('BEGIN; UNLISTEN *; ROLLBACK');
+$listener->{session}->query('BEGIN; SAVEPOINT s; UNLISTEN *; ROLLBACK TO s; COMMIT');
+$listener->{session}->query('BEGIN; UNLISTEN *; LISTEN dfsmr; COMMIT');
 sql($node, "SELECT dfsmr.start('m', key => 'still')");
 wait_for_seq($listener, sql($node, 'SELECT max(seq) FROM dfsmr.changes'));
-pass('UNLISTEN of something else, or rolled back, changes nothing');
+pass('UNLISTEN of something else, or taken back, changes nothing');
 $listener->{session}->query('DISCARD ALL');
 not_told('after DISCARD ALL');
 leave($listener);
@@ -113,18 +115,44 @@ pass('one that leaves takes nothing from the other');
 leave($other);
 not_told('after the last has left');
 
-# Nobody hears after a restart, or a crash, of what was passed over before.
+# While nothing happens nothing is written: not by saving what saving has moved.
+my $last = '';
+wait_until
+{
+	my $now = sql($node, 'SELECT ctid, pg_current_xact_id() IS NULL FROM dfsmr.installation');
+	my $same = $now eq $last;
+	$last = $now;
+	# Every step looks when the settings are read anew.
+	$node->reload;
+	sleep 2;
+	$same
+}
+'it is quiet: the place is not saved again';
+
+# Nobody hears after a restart, or a crash, of what was passed over before.  The
+# scheduler cannot read where it was until somebody listens; and a transaction that
+# is prepared flushes the log.
+sub come_back
+{
+	my ($what, $how) = @_;
+
+	start_many();
+	wait_until_passed();
+	sql($node, "BEGIN; LOCK TABLE dfsmr.installation; PREPARE TRANSACTION 'hold'");
+	$how->();
+	my $first = listener($node);
+	sql($node, "ROLLBACK PREPARED 'hold'");
+	sql($node, "SELECT dfsmr.start('m', key => '$what')");
+	wait_for_seq($first, sql($node, 'SELECT max(seq) FROM dfsmr.changes'));
+	is(join(', ', map { $_->{key} // '-' } @{ $first->{seen} }), $what,
+		"nobody is told after a $what of what was passed over before");
+	leave($first);
+	return;
+}
 $stuck->quit;
 $elsewhere->quit;
-start_many();
-wait_until_passed();
-$node->restart;
-leave(told('LISTEN after a restart'));
-start_many();
-wait_until_passed();
-crash($node);
-start_after_crash($node);
-leave(told('LISTEN after a crash'));
+come_back('restart', sub { $node->restart });
+come_back('crash', sub { crash($node); start_after_crash($node) });
 
 $node->stop;
 done_testing();
