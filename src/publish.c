@@ -81,6 +81,7 @@ typedef struct Publisher
 	ChangeWindow *window;		/* behind position; NULL: none is begun */
 	uint64		announced;		/* changes that the window knows of */
 	bool		news;			/* ... that the look before did not */
+	bool		uncounted;		/* nobody has counted what the first window has */
 	int64		window_at;		/* no new window before, on monotonic_ms() */
 
 	/* What the commit of the transaction that runs makes true. */
@@ -132,6 +133,7 @@ transaction_ended(XactEvent event, void *arg)
 	{
 		publisher->position->from = publisher->position->to;
 		publisher->position->inside = false;
+		publisher->uncounted = false;
 		change_window_free(publisher->window);
 		publisher->window = NULL;
 	}
@@ -202,8 +204,8 @@ begin_publishing(void)
 									ALLOCSET_SMALL_SIZES);
 	fresh = MemoryContextAllocZero(context, sizeof(Publisher));
 	fresh->context = context;
-	/* As if there were some: nobody has looked yet. */
-	fresh->announced = board_changes_announced(board_get()) - 1;
+	fresh->announced = board_changes_announced(board_get());
+	fresh->uncounted = true;
 	publisher = fresh;
 	set_position(&start);
 	RegisterXactCallback(transaction_ended, NULL);
@@ -278,6 +280,18 @@ begin_window(void)
 	return true;
 }
 
+static bool
+window_has_changes(void)
+{
+	ChangeReader reader;
+	bool		any;
+
+	change_reader_open(&reader);
+	any = change_window_peek(publisher->window, &reader) != NULL;
+	change_reader_close(&reader);
+	return any;
+}
+
 /* Nobody listens: the window is over, whatever is in it. */
 static void
 pass_window_over(void)
@@ -286,7 +300,8 @@ pass_window_over(void)
 	publisher->pending_end = true;
 	publisher->paused = false;
 	/* To be saved, lest the next scheduler tells of what is long past. */
-	publisher->pending_moves = publisher->news || publisher->position->last != 0;
+	publisher->pending_moves = publisher->news || publisher->position->last != 0 ||
+		(publisher->uncounted && window_has_changes());
 }
 
 /* Queue the notification of one change, if it is still there. */
