@@ -81,7 +81,7 @@ define_sizes(void)
 				"Each reserves the sizes below for itself.",
 				&dfsmr_max_databases, 4, 1, 1024);
 	define_size("dfsmr.max_leases", "Leases held at a time, per database.",
-				"About 270 bytes each. When all are taken, ready() returns fewer.",
+				"About 190 bytes each. When all are taken, ready() returns fewer.",
 				&dfsmr_max_leases, 16384, 8, 10000000);
 	define_size("dfsmr.max_sets", "Nodes with ready sets on the board, per database.",
 				"About 200 bytes and two ready sets each; the least used one makes room.",

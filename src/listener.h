@@ -23,12 +23,12 @@
  */
 extern void listener_begin(void);
 
-/* It has stopped to listen.  Cannot fail. */
+/* It listens no longer.  Cannot fail. */
 extern void listener_end(void);
 
 /*
- * May there be somebody in this database to tell?  Of whom the answer is no,
- * LISTEN has not begun to commit when the caller's latest snapshot was taken.
+ * May there be somebody in this database to tell?  When not, no LISTEN that holds
+ * had committed by the time of the caller's latest snapshot.
  */
 extern bool listeners_any(void);
 

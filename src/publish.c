@@ -298,6 +298,7 @@ pass_window_over(void)
 {
 	publisher->window_at = monotonic_ms() + UNHEARD_INTERVAL;
 	publisher->pending_end = true;
+	/* Whose queue was full has gone. */
 	publisher->paused = false;
 	/* To be saved, lest the next scheduler tells of what is long past. */
 	publisher->pending_moves = publisher->news || publisher->position->last != 0 ||
